@@ -1,0 +1,8 @@
+//! The domain of Pipeyard: the files users write, and every decision made about them.
+//!
+//! Five rules hold for everything in this crate: no IO, no clock, no randomness, no async, no logging.
+//! What a decision needs is an argument; what it wants done is a value it returns.
+
+pub mod ids;
+pub mod spec;
+pub mod time;
