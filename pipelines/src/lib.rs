@@ -4,5 +4,6 @@
 //! What a decision needs is an argument; what it wants done is a value it returns.
 
 pub mod ids;
+pub mod protocol;
 pub mod spec;
 pub mod time;

@@ -1,1 +1,3 @@
 //! The files users write.
+pub mod appspec;
+pub mod group;

@@ -1,0 +1,31 @@
+//! What an agent and the controller say to each other, as JSON over HTTPS. The agent always dials.
+//!
+//! ```text
+//! POST /agent/v1/join                         JoinRequest   → JoinReply      (join token)
+//! POST /agent/v1/poll                         PollRequest   → PollReply      (held up to `wait`)
+//! POST /agent/v1/tasks/{id}/log?attempt&offset   raw bytes  → LogReply
+//! POST /agent/v1/tasks/{id}/report            Report        → ReportReply
+//! GET  /agent/v1/artifacts/{digest}           → the bytes    (only for a task the agent holds)
+//! PUT  /agent/v1/tasks/{id}/artifacts/{digest}?attempt       raw bytes, verified while received
+//! ```
+//!
+//! The link is level-triggered: a poll says which tasks the agent holds, the reply says which it
+//! should hold and which to give up. A lost reply therefore costs a round trip and nothing else.
+//! Every task carries the controller's `epoch` and its deployment's `generation`; an agent keeps the
+//! highest of both on disk and refuses lower ones. Readers ignore fields they do not know.
+
+pub mod join;
+pub mod poll;
+pub mod report;
+pub mod task;
+
+/// The version both sides speak. The controller refuses agents below [`VERSION_FLOOR`].
+pub const VERSION: u32 = 1;
+/// The oldest agent version this controller still understands.
+pub const VERSION_FLOOR: u32 = 1;
+
+/// Header in which the agent names itself; the credential is in `Authorization: Bearer`.
+pub const AGENT_HEADER: &str = "pipeyard-agent";
+
+/// Largest piece of log one request may carry, in bytes.
+pub const LOG_CHUNK_MAX: usize = 1 << 20;
