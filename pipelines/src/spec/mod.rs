@@ -1,3 +1,4 @@
 //! The files users write.
 pub mod appspec;
 pub mod group;
+pub mod pipeline;
