@@ -21,6 +21,8 @@ pub mod pool;
 pub mod repositories;
 pub mod runs;
 pub mod tasks;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod tokens;
 pub mod users;
 pub mod wake;
@@ -29,5 +31,3 @@ pub mod webhooks;
 pub use sqlx::types::Json;
 pub use sqlx::{Error, PgConnection, PgPool, Result};
 
-#[cfg(any())]
-mod testing;
