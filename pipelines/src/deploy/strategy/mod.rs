@@ -51,7 +51,8 @@ pub fn compile(group: &Group, fleet: &[Member], order: Order) -> Result<Plan, Pl
     let again = order.purpose == Purpose::Rollback;
     let (steps, width, words) = match &group.strategy {
         Strategy::AllAtOnce => (all_at_once::steps(&ids), total, "all at once".to_owned()),
-        Strategy::Rolling { batch, first_batch, .. } => {
+        Strategy::Rolling { hold: Some(_), .. } => return Err(not_yet("rolling with a hold")),
+        Strategy::Rolling { batch, first_batch, barrier: _, hold: None } => {
             let width = batch_size(*batch, total);
             let first = first_batch.map_or(1, |amount| batch_size(amount, total));
             let settings = if again {
@@ -61,12 +62,11 @@ pub fn compile(group: &Group, fleet: &[Member], order: Order) -> Result<Plan, Pl
             };
             (rolling::steps(&ids, settings), width, settings.words())
         }
-        other => {
-            return Err(PlanError(format!(
-                "strategy {} is not available yet; use all-at-once or rolling",
-                other.name()
-            )));
-        }
+        Strategy::RollingExtra { .. } => return Err(not_yet("rolling-extra")),
+        Strategy::Immutable { .. } => return Err(not_yet("immutable")),
+        Strategy::BlueGreen { .. } => return Err(not_yet("blue-green")),
+        Strategy::Canary { .. } => return Err(not_yet("canary")),
+        Strategy::Linear { .. } => return Err(not_yet("linear")),
     };
     let min_healthy = floor(group, total, width)?;
     Ok(Plan {
@@ -82,6 +82,10 @@ pub fn compile(group: &Group, fleet: &[Member], order: Order) -> Result<Plan, Pl
         host: host_settings(group),
         strategy: words,
     })
+}
+
+fn not_yet(what: &str) -> PlanError {
+    PlanError(format!("strategy {what} is not available yet; use all-at-once or rolling"))
 }
 
 /// The empty plan of a deployment that cannot be planned; its state says why.
