@@ -5,6 +5,12 @@
 
 pub mod backoff;
 pub mod build;
+pub mod cli;
 pub mod context;
 pub mod controller;
+pub mod deploy;
 pub mod durable;
+pub mod identity;
+pub mod link;
+pub mod state;
+pub mod tls;
