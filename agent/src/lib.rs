@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The agent of Pipeyard.
+
+pub mod mask;
