@@ -1,3 +1,4 @@
 //! The agent of Pipeyard.
 
+pub mod build;
 pub mod mask;
