@@ -1,4 +1,11 @@
-//! The agent of Pipeyard.
+//! The agent: it joins a controller, holds a poll, and runs the tasks it is given on this host.
+//!
+//! `link` talks and keeps the books, `build` and `deploy` do the work and see only a
+//! [`context::TaskContext`].
 
+pub mod backoff;
 pub mod build;
+pub mod context;
+pub mod controller;
+pub mod durable;
 pub mod mask;
