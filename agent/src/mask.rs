@@ -187,7 +187,7 @@ fn base64_forms(bytes: &[u8]) -> Vec<Vec<u8>> {
         let text = STANDARD_NO_PAD.encode(&padded);
         let first = (offset * 8).div_ceil(6);
         let last = padded.len() * 8 / 6;
-        forms.push(text[first..last].as_bytes().to_vec());
+        forms.push(text.as_bytes()[first..last].to_vec());
         if offset == 0 {
             for width in [64, 76] {
                 forms.extend(text.as_bytes()[..last].chunks(width).map(<[u8]>::to_vec));

@@ -1,5 +1,7 @@
 //! The build engine: one build in one fresh container, by a buildspec.
 
+pub mod artifacts;
+pub mod beneath;
 pub mod driver;
 pub mod marks;
 pub mod plan;
