@@ -3,6 +3,7 @@
 //! `link` talks and keeps the books, `build` and `deploy` do the work and see only a
 //! [`context::TaskContext`].
 
+pub mod archive;
 pub mod backoff;
 pub mod build;
 pub mod context;
