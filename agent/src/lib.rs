@@ -3,6 +3,7 @@
 //! `link` talks and keeps the books, `build` and `deploy` do the work and see only a
 //! [`context::TaskContext`].
 
+pub mod archive;
 pub mod backoff;
 pub mod build;
 pub mod cli;
@@ -12,5 +13,6 @@ pub mod deploy;
 pub mod durable;
 pub mod identity;
 pub mod link;
+pub mod mask;
 pub mod state;
 pub mod tls;

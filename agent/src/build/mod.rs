@@ -1,4 +1,10 @@
-//! Builds. Placeholder for the build engine: only the signature is meant to stay.
+//! The build engine: one build in one fresh container, by a buildspec.
+
+pub mod artifacts;
+pub mod beneath;
+pub mod driver;
+pub mod marks;
+pub mod plan;
 
 use crate::context::TaskContext;
 use pipelines::protocol::report::{ErrorCode, Outcome, TaskError};
