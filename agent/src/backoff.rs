@@ -18,14 +18,14 @@ impl Backoff {
     }
 
     /// The next wait: between half and all of a step that doubles up to five seconds.
-    pub fn next(&mut self) -> Duration {
+    pub fn next_wait(&mut self) -> Duration {
         let step = FIRST.saturating_mul(1 << self.failures.min(10)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);
         step.mul_f64(rand::rng().random_range(0.5..=1.0))
     }
 
     pub async fn wait(&mut self) {
-        tokio::time::sleep(self.next()).await;
+        tokio::time::sleep(self.next_wait()).await;
     }
 }
 
@@ -36,12 +36,12 @@ mod tests {
     #[test]
     fn waits_grow_to_five_seconds_and_no_further() {
         let mut backoff = Backoff::default();
-        assert!(backoff.next() <= FIRST);
+        assert!(backoff.next_wait() <= FIRST);
         for _ in 0..100 {
-            assert!(backoff.next() <= LONGEST);
+            assert!(backoff.next_wait() <= LONGEST);
         }
-        assert!(backoff.next() >= LONGEST / 2);
+        assert!(backoff.next_wait() >= LONGEST / 2);
         backoff.reset();
-        assert!(backoff.next() <= FIRST);
+        assert!(backoff.next_wait() <= FIRST);
     }
 }

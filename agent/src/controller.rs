@@ -2,6 +2,7 @@
 //!
 //! Nothing here repeats a request; who calls decides that. No method decides anything.
 
+use bytes::Bytes;
 use pipelines::ids::Digest;
 use pipelines::protocol::AGENT_HEADER;
 use pipelines::protocol::join::{JoinReply, JoinRequest};
@@ -98,7 +99,7 @@ impl Controller {
         &self,
         key: TaskKey,
         offset: u64,
-        bytes: Vec<u8>,
+        bytes: Bytes,
     ) -> Result<LogReply, CallError> {
         let TaskKey { task, attempt } = key;
         let path = format!("tasks/{}/log?attempt={attempt}&offset={offset}", task.0);

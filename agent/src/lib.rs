@@ -6,7 +6,13 @@
 pub mod archive;
 pub mod backoff;
 pub mod build;
+pub mod cli;
 pub mod context;
 pub mod controller;
+pub mod deploy;
 pub mod durable;
+pub mod identity;
+pub mod link;
 pub mod mask;
+pub mod state;
+pub mod tls;

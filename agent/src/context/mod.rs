@@ -10,7 +10,7 @@ mod progress;
 
 pub use cache::Cache;
 pub use cancel::{Cancel, Reason};
-pub use content::{Content, ContentError};
+pub use content::{Content, ContentError, free_bytes};
 pub use journal::TaskJournal;
 pub use log::{LogWriter, Spool};
 pub use progress::ProgressSender;
