@@ -3,8 +3,13 @@
 pub mod artifacts;
 pub mod beneath;
 pub mod driver;
+pub mod env;
+pub mod job;
 pub mod marks;
+pub mod output;
 pub mod plan;
+pub mod retry;
+pub mod steps;
 
 use crate::context::TaskContext;
 use pipelines::protocol::report::{ErrorCode, Outcome, TaskError};
