@@ -14,6 +14,8 @@ cd "$here/.."
 "$here/base-image.sh" debian:bookworm-slim
 PIPEYARD_HOST_IMAGE=$("$here/host-image.sh")
 export PIPEYARD_HOST_IMAGE
+# A database the caller works with is not for tests.
+unset DATABASE_URL
 
 # Always the whole workspace: a single package has other features, and rebuilds its dependencies.
 # The stories start the real programs, so these are built first.

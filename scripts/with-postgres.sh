@@ -1,10 +1,11 @@
 #!/bin/sh
-# Runs a command with a throw-away PostgreSQL in DATABASE_URL, and removes it afterwards.
+# Runs a command with a throw-away PostgreSQL in PIPEYARD_TEST_DATABASE_URL, and removes it afterwards.
 #
 #   scripts/with-postgres.sh COMMAND...
 #
-# When DATABASE_URL is set already, that server is used. Ours listens on a socket only and does not
-# wait for the disk: nothing in it is worth keeping.
+# Tests that find no such server start their own, one per process: with a runner that gives each test
+# a process, a shared one saves a second per test. A server named by the caller is used as it is. Ours
+# listens on a socket only and does not wait for the disk: nothing in it is worth keeping.
 set -eu
 me=with-postgres
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -12,7 +13,7 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$here/lib.sh"
 
 [ $# -ge 1 ] || fail "usage: with-postgres.sh COMMAND..."
-[ -z "${DATABASE_URL:-}" ] || exec "$@"
+[ -z "${PIPEYARD_TEST_DATABASE_URL:-}" ] || exec "$@"
 programs=$(postgres_programs)
 [ -n "$programs" ] || fail "no PostgreSQL server programs: run 'make setup'"
 
@@ -52,6 +53,6 @@ as_owner "$programs/pg_ctl" -D "$work/data" -w -t 30 -l "$work/data/log" -o "-k 
     fail "PostgreSQL does not start: $(tail -n 5 "$work/data/log" "$work/log")"
 cd - >/dev/null
 
-DATABASE_URL="postgres://postgres@$(printf %s "$work" | sed 's,/,%2F,g')/postgres"
-export DATABASE_URL
+PIPEYARD_TEST_DATABASE_URL="postgres://postgres@$(printf %s "$work" | sed 's,/,%2F,g')/postgres"
+export PIPEYARD_TEST_DATABASE_URL
 "$@"
