@@ -152,6 +152,14 @@ create table runs (
 create index runs_unfinished on runs (pipeline_id, id) where finished_at is null;
 create index runs_wake on runs (wake_at) where finished_at is null and wake_at is not null;
 
+-- Buildspecs as they were at the run's commit, already parsed without errors.
+create table run_specs (
+    run_id bigint not null references runs on delete cascade,
+    action text not null,
+    text text not null,
+    primary key (run_id, action)
+);
+
 create table deployments (
     id bigint generated always as identity primary key,
     group_id bigint not null references groups,

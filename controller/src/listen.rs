@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use web::Peer;
 
 /// Connections at once; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 10_000;
@@ -22,13 +23,6 @@ const CONNECTIONS_MAX: usize = 10_000;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long running requests get at shutdown; held polls and live logs simply end.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// Who is at the other end; in every request's extensions.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer {
-    pub address: SocketAddr,
-    pub tls: bool,
-}
 
 #[derive(Clone)]
 pub struct Settings {

@@ -227,7 +227,12 @@ fn spawn(
     let log = std::fs::File::create(data.join("postgres.log")).context("creating postgres.log")?;
     let mut command = prepared(programs.join("postgres"), run_as);
     command.arg("-D").arg(cluster).arg("-k").arg(sockets).args([
-        "-c", "listen_addresses=", "-c", "max_connections=50", "-c", "shared_buffers=64MB",
+        "-c",
+        "listen_addresses=",
+        "-c",
+        "max_connections=50",
+        "-c",
+        "shared_buffers=64MB",
     ]);
     command.stdout(log.try_clone()?).stderr(log);
     crate::process::die_with_parent(&mut command, Signal::SIGINT);
@@ -251,7 +256,9 @@ fn spawn(
 fn encode(path: &str) -> String {
     path.bytes()
         .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => (byte as char).to_string(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+                (byte as char).to_string()
+            }
             other => format!("%{other:02X}"),
         })
         .collect()

@@ -14,6 +14,7 @@ pub mod inbox;
 pub mod keys;
 pub mod lease;
 pub mod logs;
+pub mod notify;
 pub mod objects;
 pub mod outbox;
 pub mod pipelines;

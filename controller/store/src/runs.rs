@@ -191,3 +191,34 @@ pub async fn list(
     .fetch_all(conn)
     .await
 }
+
+/// Keeps the buildspec a run's build will use, read at the run's own commit.
+pub async fn put_spec_text(
+    conn: &mut PgConnection,
+    run: RunId,
+    action: &str,
+    text: &str,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into run_specs (run_id, action, text) values ($1, $2, $3)
+         on conflict (run_id, action) do update set text = excluded.text",
+    )
+    .bind(run.0)
+    .bind(action)
+    .bind(text)
+    .execute(conn)
+    .await
+    .map(|_| ())
+}
+
+pub async fn spec_text(
+    conn: &mut PgConnection,
+    run: RunId,
+    action: &str,
+) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar("select text from run_specs where run_id = $1 and action = $2")
+        .bind(run.0)
+        .bind(action)
+        .fetch_optional(conn)
+        .await
+}

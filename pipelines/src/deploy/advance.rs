@@ -59,6 +59,7 @@ pub(super) fn overdue_at(plan: &Plan, host: &Host) -> Option<Timestamp> {
 fn leave_queue(plan: &Plan, state: &mut State, facts: &Facts, now: Timestamp) {
     match &state.cause {
         Some(Cause::Superseded { .. }) => return finish(state, Phase::Superseded, now),
+        Some(Cause::Refused { .. }) => return finish(state, Phase::Failed, now),
         Some(_) => return finish(state, Phase::Cancelled, now),
         None => {}
     }

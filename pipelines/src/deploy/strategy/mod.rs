@@ -79,15 +79,37 @@ pub fn compile(group: &Group, fleet: &[Member], order: Order) -> Result<Plan, Pl
         steps,
         limits: Limits { min_healthy, rollback_width: width.saturating_mul(2).max(1) },
         rollback: if again { RollbackOn::NEVER } else { rollback_on(group) },
-        host: HostSettings {
-            timeout: group.timeout,
-            ignore_stop_failures: group.ignore_stop_failures,
-            file_exists_behavior: group.file_exists_behavior,
-            keep_releases: group.keep_releases,
-            health: group.health.clone(),
-        },
+        host: host_settings(group),
         strategy: words,
     })
+}
+
+/// The empty plan of a deployment that cannot be planned; its state says why.
+#[must_use]
+pub fn refused(group: &Group, order: Order) -> Plan {
+    Plan {
+        deployment: order.deployment,
+        group: group.name.clone(),
+        application: group.application.clone(),
+        revision: order.revision,
+        purpose: order.purpose,
+        hosts: Vec::new(),
+        steps: Vec::new(),
+        limits: Limits { min_healthy: 0, rollback_width: 1 },
+        rollback: RollbackOn::NEVER,
+        host: host_settings(group),
+        strategy: "no plan".to_owned(),
+    }
+}
+
+fn host_settings(group: &Group) -> HostSettings {
+    HostSettings {
+        timeout: group.timeout,
+        ignore_stop_failures: group.ignore_stop_failures,
+        file_exists_behavior: group.file_exists_behavior,
+        keep_releases: group.keep_releases,
+        health: group.health.clone(),
+    }
 }
 
 /// Hosts that serve nothing first (they can only improve), then round-robin over zones, by name.

@@ -1,0 +1,67 @@
+//! The top of an appspec.
+
+use crate::spec::appspec::{Appspec, FileExists, Os, Platform};
+use crate::spec::decode::{self, Fields, Report};
+use crate::spec::problem::Parsed;
+use crate::spec::{Kind, codes};
+
+/// Reads an appspec, all mistakes at once.
+#[must_use]
+pub fn parse(text: &str) -> Parsed<Appspec> {
+    decode::read(Kind::Appspec, text, read)
+}
+
+fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Appspec> {
+    let version = version(report, &mut top);
+    if top.key_at("Resources").is_some() && top.key_at("os").is_none() {
+        return super::resources::read(report, top, version);
+    }
+    let os = os(report, &mut top);
+    let files = match top.get("files") {
+        Some(node) => super::files::read(report, node, os),
+        None => Vec::new(),
+    };
+    let behavior = top.get("file_exists_behavior");
+    let behavior =
+        behavior.and_then(|node| report.choice(node, "file_exists_behavior", &FileExists::CHOICES));
+    let permissions = match top.get("permissions") {
+        Some(node) => super::permissions::read(report, node, os),
+        None => Vec::new(),
+    };
+    let hooks = super::hooks::read(report, &mut top, os);
+    if let Some(at) = top.key_at("Resources") {
+        top.allow("Resources");
+        let message = "`Resources` is for ECS and Lambda; it is ignored beside `os`";
+        report.warn(at, codes::OTHER_PLATFORM, message, "remove it, or write a file of its own");
+    }
+    top.finish(report);
+    Some(Appspec {
+        version: version?,
+        platform: Platform::Server,
+        os: os?,
+        files,
+        file_exists_behavior: behavior,
+        permissions,
+        hooks,
+        resources: Vec::new(),
+    })
+}
+
+/// The agent compares with the number 0.0, so that 0 passes and a quoted "0.0" does not, although
+/// the guide calls it a string. Here all three pass.
+fn version(report: &mut Report, top: &mut Fields<'_>) -> Option<String> {
+    let node = top.require(report, "version", "write `version: 0.0` at the top")?;
+    let text = report.word(node, "version")?;
+    let zero = text.parse::<f64>().is_ok_and(|number| number == 0.0) && !text.starts_with('-');
+    if !zero || !text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+        let message = format!("there is no appspec version '{text}'");
+        report.error(node.at, codes::BAD_VERSION, message, "write `version: 0.0`");
+        return None;
+    }
+    Some("0.0".to_owned())
+}
+
+fn os(report: &mut Report, top: &mut Fields<'_>) -> Option<Os> {
+    let node = top.require(report, "os", "write `os: linux` or `os: windows`")?;
+    report.choice(node, "os", &[("linux", Os::Linux), ("windows", Os::Windows)])
+}

@@ -1,0 +1,21 @@
+//! `buildspec.yml`, AWS's format for builds, versions 0.1 and 0.2.
+//!
+//! Rules are from the CodeBuild user guide ("Build specification reference"); where practice
+//! differs from the guide, the reader of that key says so.
+
+mod artifacts;
+mod batch;
+mod cache;
+mod env;
+mod hints;
+mod model;
+mod phases;
+mod read;
+mod reports;
+
+pub use batch::{Batch, BatchEnv, BatchTask, DynamicMatrix, Fanout, Matrix, StaticMatrix};
+pub use model::{
+    ArtifactSet, Artifacts, Buildspec, Cache, CacheAction, Env, OnFailure, Phase, PhaseName,
+    Phases, Proxy, ReportFormat, ReportGroup, Step, Version,
+};
+pub use read::parse;

@@ -1,0 +1,397 @@
+//! What a buildspec says, with AWS's defaults filled in.
+
+use crate::spec::buildspec::batch::Batch;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+/// The format's version. 0.1 runs every command in a fresh shell; 0.2 carries the working
+/// directory and exported variables from command to command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Version {
+    #[serde(rename = "0.1")]
+    V01,
+    #[serde(rename = "0.2")]
+    V02,
+}
+
+/// A whole buildspec.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Buildspec {
+    pub version: Version,
+    /// The Linux user for all phases that name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_as: Option<String>,
+    #[serde(default)]
+    pub env: Env,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Proxy>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Batch>,
+    #[serde(default)]
+    pub phases: Phases,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reports: BTreeMap<String, ReportGroup>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifacts: Option<Artifacts>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cache>,
+}
+
+/// `env`. Values are literal: `$NAME` in them is never expanded.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Env {
+    /// `bash` or `/bin/sh`; `sh` where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shell: Option<String>,
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
+    /// Variable → parameter name.
+    #[serde(default)]
+    pub parameter_store: BTreeMap<String, String>,
+    /// Variable → `secret-id[:json-key[:version-stage[:version-id]]]`.
+    #[serde(default)]
+    pub secrets_manager: BTreeMap<String, String>,
+    /// Their values at the end of `post_build` go to the pipeline.
+    #[serde(default)]
+    pub exported_variables: Vec<String>,
+    #[serde(default)]
+    pub git_credential_helper: bool,
+}
+
+/// `proxy`, read only where an explicit proxy server is set up.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Proxy {
+    pub upload_artifacts: bool,
+    pub logs: bool,
+}
+
+/// The four phases users fill.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Phases {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install: Option<Phase>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pre_build: Option<Phase>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<Phase>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub post_build: Option<Phase>,
+}
+
+impl Phases {
+    /// The phases that are there, in the order in which they run.
+    pub fn in_order(&self) -> impl Iterator<Item = (PhaseName, &Phase)> {
+        PhaseName::ALL.into_iter().filter_map(|name| Some((name, self.get(name)?)))
+    }
+
+    #[must_use]
+    pub fn get(&self, name: PhaseName) -> Option<&Phase> {
+        match name {
+            PhaseName::Install => self.install.as_ref(),
+            PhaseName::PreBuild => self.pre_build.as_ref(),
+            PhaseName::Build => self.build.as_ref(),
+            PhaseName::PostBuild => self.post_build.as_ref(),
+        }
+    }
+}
+
+/// CodeBuild's name of a phase; as text `PRE_BUILD`, as a key `pre_build`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum PhaseName {
+    Install,
+    PreBuild,
+    Build,
+    PostBuild,
+}
+
+impl PhaseName {
+    pub const ALL: [PhaseName; 4] =
+        [PhaseName::Install, PhaseName::PreBuild, PhaseName::Build, PhaseName::PostBuild];
+
+    /// The key in the file.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            PhaseName::Install => "install",
+            PhaseName::PreBuild => "pre_build",
+            PhaseName::Build => "build",
+            PhaseName::PostBuild => "post_build",
+        }
+    }
+}
+
+impl fmt::Display for PhaseName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PhaseName::Install => "INSTALL",
+            PhaseName::PreBuild => "PRE_BUILD",
+            PhaseName::Build => "BUILD",
+            PhaseName::PostBuild => "POST_BUILD",
+        })
+    }
+}
+
+/// One phase.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Phase {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_as: Option<String>,
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    #[serde(default)]
+    pub commands: Vec<String>,
+    /// Runs after `commands`, also after a failure.
+    #[serde(default)]
+    pub finally: Vec<String>,
+    /// Only `install` has it. Versions are source text: `3.10` is not 3.1.
+    #[serde(default)]
+    pub runtime_versions: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
+}
+
+/// A GitHub-Actions style step.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub with: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+}
+
+/// What a failed phase does to the build. As text: `ABORT`, `CONTINUE`, `RETRY`, `RETRY-2`,
+/// `RETRY-timed? out`, `RETRY-2-timed? out`; the default is the empty text.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum OnFailure {
+    /// CodeBuild's own: `build` goes on to `post_build`, every other phase ends the build.
+    #[default]
+    Default,
+    Abort,
+    Continue,
+    Retry {
+        count: u32,
+        pattern: Option<String>,
+    },
+}
+
+impl OnFailure {
+    /// What a bare `RETRY` means (CodeBuild user guide).
+    pub const RETRIES: u32 = 3;
+    pub const RETRIES_MAX: u32 = 100;
+}
+
+/// Not one of the forms of `on-failure`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("write ABORT, CONTINUE, RETRY, RETRY-<count>, RETRY-<regex> or RETRY-<count>-<regex>")]
+pub struct BadOnFailure;
+
+impl FromStr for OnFailure {
+    type Err = BadOnFailure;
+    fn from_str(text: &str) -> Result<Self, BadOnFailure> {
+        match text {
+            "" => return Ok(OnFailure::Default),
+            "ABORT" => return Ok(OnFailure::Abort),
+            "CONTINUE" => return Ok(OnFailure::Continue),
+            "RETRY" => return Ok(OnFailure::Retry { count: OnFailure::RETRIES, pattern: None }),
+            _ => {}
+        }
+        let rest =
+            text.strip_prefix("RETRY-").filter(|rest| !rest.is_empty()).ok_or(BadOnFailure)?;
+        let (first, pattern) = rest.split_once('-').map_or((rest, None), |(a, b)| (a, Some(b)));
+        if first.is_empty() || !first.bytes().all(|b| b.is_ascii_digit()) {
+            return Ok(OnFailure::Retry {
+                count: OnFailure::RETRIES,
+                pattern: Some(rest.to_owned()),
+            });
+        }
+        let count = first.parse().ok().filter(|count| *count <= OnFailure::RETRIES_MAX);
+        let pattern = pattern.filter(|pattern| !pattern.is_empty()).map(str::to_owned);
+        Ok(OnFailure::Retry { count: count.ok_or(BadOnFailure)?, pattern })
+    }
+}
+
+impl fmt::Display for OnFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OnFailure::Default => Ok(()),
+            OnFailure::Abort => f.write_str("ABORT"),
+            OnFailure::Continue => f.write_str("CONTINUE"),
+            OnFailure::Retry { count, pattern: None } => write!(f, "RETRY-{count}"),
+            OnFailure::Retry { count, pattern: Some(pattern) } => {
+                write!(f, "RETRY-{count}-{pattern}")
+            }
+        }
+    }
+}
+
+impl TryFrom<String> for OnFailure {
+    type Error = BadOnFailure;
+    fn try_from(text: String) -> Result<Self, BadOnFailure> {
+        text.parse()
+    }
+}
+
+impl From<OnFailure> for String {
+    fn from(value: OnFailure) -> String {
+        value.to_string()
+    }
+}
+
+/// `reports.<name or ARN>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ReportGroup {
+    /// Globs, relative to `base_directory`.
+    pub files: Vec<String>,
+    pub file_format: ReportFormat,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_directory: Option<String>,
+    #[serde(default)]
+    pub discard_paths: bool,
+}
+
+/// A report format; the first six hold test results, the last four coverage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ReportFormat {
+    CucumberJson,
+    JunitXml,
+    NunitXml,
+    Nunit3Xml,
+    TestngXml,
+    VisualStudioTrx,
+    CloverXml,
+    CoberturaXml,
+    JacocoXml,
+    Simplecov,
+}
+
+impl ReportFormat {
+    /// Whether it holds coverage rather than test results.
+    #[must_use]
+    pub const fn is_coverage(self) -> bool {
+        match self {
+            ReportFormat::CucumberJson
+            | ReportFormat::JunitXml
+            | ReportFormat::NunitXml
+            | ReportFormat::Nunit3Xml
+            | ReportFormat::TestngXml
+            | ReportFormat::VisualStudioTrx => false,
+            ReportFormat::CloverXml
+            | ReportFormat::CoberturaXml
+            | ReportFormat::JacocoXml
+            | ReportFormat::Simplecov => true,
+        }
+    }
+}
+
+/// `artifacts`: the primary set, and the secondary ones by identifier.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Artifacts {
+    /// Absent where only secondary artifacts are declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<ArtifactSet>,
+    #[serde(default)]
+    pub secondary: BTreeMap<String, ArtifactSet>,
+}
+
+/// Which files make up one artifact.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ArtifactSet {
+    /// Globs, relative to `base_directory`: `*` stays in one directory, `**` crosses.
+    pub files: Vec<String>,
+    /// Expanded by the shell at build time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A directory, or a glob of top-level directories; itself not part of the output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_directory: Option<String>,
+    #[serde(default)]
+    pub discard_paths: bool,
+    #[serde(default)]
+    pub exclude_paths: Vec<String>,
+    #[serde(default)]
+    pub enable_symlinks: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3_prefix: Option<String>,
+}
+
+/// `cache`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Cache {
+    /// Expanded by the shell at build time. An entry under a key is written once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Prefixes, tried in order.
+    #[serde(default)]
+    pub fallback_keys: Vec<String>,
+    #[serde(default)]
+    pub action: CacheAction,
+    /// Globs; may be absolute.
+    #[serde(default)]
+    pub paths: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CacheAction {
+    #[default]
+    Both,
+    Restore,
+    Save,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn on_failure_takes_a_count_a_pattern_or_both() {
+        let retry = |count, pattern: Option<&str>| OnFailure::Retry {
+            count,
+            pattern: pattern.map(str::to_owned),
+        };
+        let cases = [
+            ("RETRY", retry(3, None)),
+            ("RETRY-0", retry(0, None)),
+            ("RETRY-timed-out", retry(3, Some("timed-out"))),
+            ("RETRY-2-timed-out", retry(2, Some("timed-out"))),
+            ("ABORT", OnFailure::Abort),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(text.parse(), Ok(expected.clone()), "{text}");
+            assert_eq!(expected.to_string().parse(), Ok(expected), "{text}");
+        }
+        for bad in ["ABORT | CONTINUE", "abort", "RETRY-", "RETRY-101", "retry"] {
+            assert!(bad.parse::<OnFailure>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn phases_come_in_the_order_they_run() {
+        let phases = Phases {
+            post_build: Some(Phase::default()),
+            install: Some(Phase::default()),
+            ..Phases::default()
+        };
+        let names: Vec<_> = phases.in_order().map(|(name, _)| name.to_string()).collect();
+        assert_eq!(names, ["INSTALL", "POST_BUILD"]);
+    }
+}

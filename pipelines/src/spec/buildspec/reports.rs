@@ -1,0 +1,76 @@
+//! `reports`: test results and coverage.
+
+use crate::spec::buildspec::{ReportFormat, ReportGroup};
+use crate::spec::codes;
+use crate::spec::decode::{Fields, Report, suggest};
+use crate::spec::yaml::Node;
+use std::collections::BTreeMap;
+
+/// CodeBuild user guide: at most five report groups in a project.
+const GROUPS_MAX: usize = 5;
+
+const FORMATS: [(&str, ReportFormat); 10] = [
+    ("JUNITXML", ReportFormat::JunitXml),
+    ("CUCUMBERJSON", ReportFormat::CucumberJson),
+    ("NUNITXML", ReportFormat::NunitXml),
+    ("NUNIT3XML", ReportFormat::Nunit3Xml),
+    ("TESTNGXML", ReportFormat::TestngXml),
+    ("VISUALSTUDIOTRX", ReportFormat::VisualStudioTrx),
+    ("CLOVERXML", ReportFormat::CloverXml),
+    ("COBERTURAXML", ReportFormat::CoberturaXml),
+    ("JACOCOXML", ReportFormat::JacocoXml),
+    ("SIMPLECOV", ReportFormat::Simplecov),
+];
+
+pub(super) fn read(report: &mut Report, node: &Node) -> BTreeMap<String, ReportGroup> {
+    let mut groups = BTreeMap::new();
+    let Some(names) = Fields::open(report, node, "reports") else { return groups };
+    for (name, at, node) in names.entries() {
+        let path = names.join(name);
+        if node.is_null() {
+            let help = "add `files:`, or remove it";
+            report.error(at, codes::MISSING_KEY, format!("`{path}.files` is missing"), help);
+            continue;
+        }
+        if let Some(group) = group(report, node, &path) {
+            groups.insert(name.to_owned(), group);
+        }
+    }
+    if groups.len() > GROUPS_MAX {
+        let message = format!("{} report groups; CodeBuild allows {GROUPS_MAX}", groups.len());
+        report.warn(names.at, codes::BAD_VALUE, message, "fine here; merge some to run it on AWS");
+    }
+    groups
+}
+
+fn group(report: &mut Report, node: &Node, path: &str) -> Option<ReportGroup> {
+    let mut fields = Fields::open(report, node, path)?;
+    let files = fields.require(report, "files", "list the result files: `files:` `- '**/*.xml'`");
+    let files = files.map(|node| super::artifacts::globs(report, node, &fields.join("files")));
+    let format = fields.get("file-format").map(|node| format(report, node, path));
+    let base_directory = fields.get("base-directory");
+    let base_directory =
+        base_directory.and_then(|node| report.word(node, &fields.join("base-directory")));
+    let discard = fields.get("discard-paths");
+    let discard = discard.and_then(|node| report.boolean(node, &fields.join("discard-paths")));
+    fields.finish(report);
+    Some(ReportGroup {
+        files: files?,
+        file_format: format.unwrap_or(Some(ReportFormat::JunitXml))?,
+        base_directory,
+        discard_paths: discard.unwrap_or(false),
+    })
+}
+
+/// Case does not matter (CodeBuild user guide).
+fn format(report: &mut Report, node: &Node, path: &str) -> Option<ReportFormat> {
+    let text = report.word(node, &format!("{path}.file-format"))?;
+    let upper = text.to_ascii_uppercase();
+    let found = FORMATS.iter().find(|(name, _)| *name == upper).map(|(_, format)| *format);
+    if found.is_none() {
+        let names: Vec<&str> = FORMATS.iter().map(|(name, _)| *name).collect();
+        let message = format!("`{path}.file-format`: '{text}' is not a report format");
+        report.error(node.at, codes::BAD_VALUE, message, suggest::help(&text, &names));
+    }
+    found
+}

@@ -1,0 +1,151 @@
+//! Reading values out of the tree while collecting every mistake on the way.
+//!
+//! Nothing here stops at a mistake: a reader notes it in the [`Report`] and answers `None`, and the
+//! caller goes on with whatever else there is to say about the file.
+
+mod fields;
+mod maps;
+mod scalar;
+pub(crate) mod suggest;
+
+pub(crate) use fields::Fields;
+pub(crate) use scalar::duration;
+
+use crate::spec::codes::{self, Code};
+use crate::spec::problem::{Parsed, Problem, Severity};
+use crate::spec::yaml::{self, Mark, Node, Value};
+use crate::spec::{Kind, text};
+
+/// More than this nobody reads; the rest is counted.
+const PROBLEMS_MAX: usize = 1000;
+
+/// Everything found wrong so far.
+pub(crate) struct Report {
+    pub kind: Kind,
+    problems: Vec<Problem>,
+    unsaid: usize,
+}
+
+impl Report {
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self { kind, problems: Vec::new(), unsaid: 0 }
+    }
+
+    /// Whether AWS defines this format; then what AWS accepts is accepted.
+    pub(crate) fn is_aws(&self) -> bool {
+        matches!(self.kind, Kind::Buildspec | Kind::Appspec)
+    }
+
+    pub(crate) fn error(
+        &mut self,
+        at: Mark,
+        code: Code,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.add(Problem::new(Severity::Error, Some(at), code, message, help));
+    }
+
+    pub(crate) fn warn(
+        &mut self,
+        at: Mark,
+        code: Code,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.add(Problem::new(Severity::Warning, Some(at), code, message, help));
+    }
+
+    /// An error in our own formats, a warning in those of AWS, which lets it pass.
+    pub(crate) fn lenient(
+        &mut self,
+        at: Mark,
+        code: Code,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        if self.is_aws() {
+            self.warn(at, code, message, help);
+        } else {
+            self.error(at, code, message, help);
+        }
+    }
+
+    pub(crate) fn add(&mut self, problem: Problem) {
+        if self.problems.len() < PROBLEMS_MAX || problem.is_error() && self.unsaid == 0 {
+            self.problems.push(problem);
+        } else {
+            self.unsaid += 1;
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    /// The items of a list; anything else is an error, nothing at all is no items.
+    pub(crate) fn list<'n>(&mut self, node: &'n Node, path: &str) -> &'n [Node] {
+        match &node.value {
+            Value::List(items) => items,
+            _ if node.is_null() => &[],
+            Value::Scalar { .. } | Value::Map(_) => {
+                let message = format!("`{path}` is {}, a list is wanted", node.what());
+                self.error(node.at, codes::WRONG_TYPE, message, "put `- ` before each entry");
+                &[]
+            }
+        }
+    }
+
+    /// A list of texts.
+    pub(crate) fn texts(&mut self, node: &Node, path: &str) -> Vec<String> {
+        let items = self.list(node, path);
+        let mut texts = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            texts.extend(self.text(item, &format!("{path}[{index}]")));
+        }
+        texts
+    }
+}
+
+/// Reads one file: text checks, YAML, then `decode` on its top mapping.
+pub(crate) fn read<T>(
+    kind: Kind,
+    source: &str,
+    decode: impl FnOnce(&mut Report, Fields<'_>) -> Option<T>,
+) -> Parsed<T> {
+    let mut report = Report::new(kind);
+    text::check(&mut report, source);
+    let value = top(&mut report, source).and_then(|root| {
+        let fields = Fields::open(&mut report, &root, "")?;
+        decode(&mut report, fields)
+    });
+    if report.unsaid > 0 {
+        let last = report.problems.pop().filter(Problem::is_error);
+        let message = format!("{} more problems are not listed", report.unsaid + 1);
+        let help = "mend these first".to_owned();
+        let severity = last.map_or(Severity::Warning, |problem| problem.severity);
+        report.problems.push(Problem::new(severity, None, codes::TOO_LARGE, message, help));
+    }
+    Parsed::new(value, report.problems)
+}
+
+fn top(report: &mut Report, source: &str) -> Option<Node> {
+    let document = match yaml::load(source) {
+        Ok(document) => document,
+        Err(problem) => {
+            report.add(*problem);
+            return None;
+        }
+    };
+    if let Some(at) = document.second {
+        let message = "a second YAML document starts here; it is not read";
+        report.lenient(at, codes::EXTRA_DOCUMENT, message, "put it into a file of its own");
+    }
+    if document.root.is_none() {
+        let at = Mark { line: 1, column: 1 };
+        let help = format!("a {} needs at least its required keys", report.kind.as_str());
+        report.error(at, codes::EMPTY_FILE, "the file says nothing", help);
+    }
+    document.root
+}
