@@ -21,7 +21,7 @@ const BANNED: &[(&str, &str)] = &[
     ("todo!", "write it, or return an error that says what is missing"),
     ("unimplemented!", "write it, or return an error that says what is missing"),
     ("#[ignore", "make the test run everywhere, or delete it"),
-    ("allow(", "write #[expect(…, reason = \"…\")], which complains when it is no longer needed"),
+    ("[allow(", "write #[expect(…, reason = \"…\")], which complains when it is no longer needed"),
     ("cfg(any())", "this is never compiled: delete it, or make it compile"),
 ];
 

@@ -40,7 +40,9 @@ impl Source {
             let rest = &self.code[at..];
             let name: String = rest[3..].trim_start().chars().take_while(|c| is_word(*c)).collect();
             // `fn(u32) -> u32` is a type; a declaration in a trait ends before any body begins.
-            let Some(length) = (!name.is_empty()).then(|| body_end(rest)).flatten() else { continue };
+            let Some(length) = (!name.is_empty()).then(|| body_end(rest)).flatten() else {
+                continue;
+            };
             found.push(Function {
                 name,
                 line: self.code[..at].matches('\n').count() + 1,
@@ -92,7 +94,8 @@ pub fn camel_words(name: &str) -> impl Iterator<Item = &str> {
     let mut rest = name;
     std::iter::from_fn(move || {
         let first = rest.chars().next()?.len_utf8();
-        let end = rest[first..].find(|c: char| c.is_uppercase()).map_or(rest.len(), |at| at + first);
+        let end =
+            rest[first..].find(|c: char| c.is_uppercase()).map_or(rest.len(), |at| at + first);
         let (word, tail) = rest.split_at(end);
         rest = tail;
         Some(word)
@@ -207,7 +210,8 @@ fn comments_and_literals_are_blanked_and_lines_kept() {
 
 #[test]
 fn functions_are_found_with_their_length() {
-    let text = "trait T { fn none(&self) -> [u8; 2]; }\nfn one() {\n  {}\n}\nfn two(f: fn(u8)) {}\n";
+    let text =
+        "trait T { fn none(&self) -> [u8; 2]; }\nfn one() {\n  {}\n}\nfn two(f: fn(u8)) {}\n";
     let source = Source { path: String::new(), text: text.to_owned(), code: blank(text) };
     let found = source.functions();
     let found: Vec<_> = found.iter().map(|f| (f.name.as_str(), f.line, f.lines)).collect();
@@ -218,5 +222,5 @@ fn functions_are_found_with_their_length() {
 fn words_of_a_name() {
     assert_eq!(camel_words("HostManager").collect::<Vec<_>>(), ["Host", "Manager"]);
     assert_eq!(type_name("pub(crate) struct Utility<T> {"), Some("Utility"));
-    assert!(has_word("#[allow(x)]", "allow(") && !has_word("disallow(x)", "allow("));
+    assert!(has_word("  todo!()", "todo!") && !has_word("is_todo!()", "todo!"));
 }
