@@ -26,6 +26,7 @@ missing_for() {
             have debootstrap || echo debootstrap
             have ip || echo iproute2
             have setfacl || echo acl
+            have jq || echo jq
             ;;
         git) have git || echo git ;;
         postgres) [ -n "$(postgres_programs)" ] || echo postgresql ;;
