@@ -29,6 +29,3 @@ pub mod webhooks;
 
 pub use sqlx::types::Json;
 pub use sqlx::{Error, PgConnection, PgPool, Result};
-
-#[cfg(any())]
-mod testing;

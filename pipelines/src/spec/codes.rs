@@ -93,6 +93,7 @@ codes! {
     // Group.
     CAPACITY = "capacity", "Numbers with which no deployment can ever succeed.";
     CAPACITY_DOUBT = "capacity-doubt", "Numbers that contradict each other; the stricter one rules.";
+    NO_ROUTER = "no-router", "A strategy that shifts traffic, and no router to do it.";
     NO_HOSTS = "no-hosts", "A group that selects no host.";
 }
 

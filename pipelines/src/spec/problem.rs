@@ -89,6 +89,11 @@ impl<T> Parsed<T> {
         }
     }
 
+    /// The same problems with the value made into another.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Parsed<U> {
+        Parsed { value: self.value.map(make), problems: self.problems }
+    }
+
     pub(crate) fn new(value: Option<T>, mut problems: Vec<Problem>) -> Self {
         // Stable: two problems at one place stay in the order in which they were found.
         problems.sort_by_key(|problem| (problem.line, problem.column));

@@ -9,8 +9,8 @@ mod rolling;
 use super::plan::{HostSettings, Limits, Plan, PlanHost, RollbackOn, Step};
 use crate::ids::{AgentId, DeploymentId};
 use crate::protocol::task::{Purpose, Revision};
-use crate::spec::group::{Amount, Group, Strategy};
 use crate::spec::group::RollbackOn as On;
+use crate::spec::group::{Amount, Group, Strategy};
 
 /// A host as it stands when the plan is made.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +51,8 @@ pub fn compile(group: &Group, fleet: &[Member], order: Order) -> Result<Plan, Pl
     let again = order.purpose == Purpose::Rollback;
     let (steps, width, words) = match &group.strategy {
         Strategy::AllAtOnce => (all_at_once::steps(&ids), total, "all at once".to_owned()),
-        Strategy::Rolling { batch, first_batch, .. } => {
+        Strategy::Rolling { hold: Some(_), .. } => return Err(not_yet("rolling with a hold")),
+        Strategy::Rolling { batch, first_batch, barrier: _, hold: None } => {
             let width = batch_size(*batch, total);
             let first = first_batch.map_or(1, |amount| batch_size(amount, total));
             let settings = if again {
@@ -61,14 +62,13 @@ pub fn compile(group: &Group, fleet: &[Member], order: Order) -> Result<Plan, Pl
             };
             (rolling::steps(&ids, settings), width, settings.words())
         }
-        other => {
-            return Err(PlanError(format!(
-                "strategy {} is not available yet; use all-at-once or rolling",
-                other.name()
-            )));
-        }
+        Strategy::RollingExtra { .. } => return Err(not_yet("rolling-extra")),
+        Strategy::Immutable { .. } => return Err(not_yet("immutable")),
+        Strategy::BlueGreen { .. } => return Err(not_yet("blue-green")),
+        Strategy::Canary { .. } => return Err(not_yet("canary")),
+        Strategy::Linear { .. } => return Err(not_yet("linear")),
     };
-    let min_healthy = floor(group, total, width)?;
+    let asked = floor(group, total)?;
     Ok(Plan {
         deployment: order.deployment,
         group: group.name.clone(),
@@ -77,11 +77,19 @@ pub fn compile(group: &Group, fleet: &[Member], order: Order) -> Result<Plan, Pl
         purpose: order.purpose,
         hosts: members.iter().map(|member| plan_host(member)).collect(),
         steps,
-        limits: Limits { min_healthy, rollback_width: width.saturating_mul(2).max(1) },
+        limits: Limits {
+            min_healthy: asked.unwrap_or(total.saturating_sub(width)),
+            rollback_min_healthy: asked.unwrap_or(u32::from(total > 1)),
+            rollback_width: width.saturating_mul(2).max(1),
+        },
         rollback: if again { RollbackOn::NEVER } else { rollback_on(group) },
         host: host_settings(group),
         strategy: words,
     })
+}
+
+fn not_yet(what: &str) -> PlanError {
+    PlanError(format!("strategy {what} is not available yet; use all-at-once or rolling"))
 }
 
 /// The empty plan of a deployment that cannot be planned; its state says why.
@@ -95,7 +103,7 @@ pub fn refused(group: &Group, order: Order) -> Plan {
         purpose: order.purpose,
         hosts: Vec::new(),
         steps: Vec::new(),
-        limits: Limits { min_healthy: 0, rollback_width: 1 },
+        limits: Limits { min_healthy: 0, rollback_min_healthy: 0, rollback_width: 1 },
         rollback: RollbackOn::NEVER,
         host: host_settings(group),
         strategy: "no plan".to_owned(),
@@ -163,9 +171,9 @@ fn percent_of(percent: u32, total: u32) -> u32 {
     u32::try_from(exact.div_ceil(100)).unwrap_or(u32::MAX)
 }
 
-/// The number of hosts that must stay in service, and whether that leaves room to work at all.
-fn floor(group: &Group, total: u32, width: u32) -> Result<u32, PlanError> {
-    let Some(amount) = group.min_healthy else { return Ok(total.saturating_sub(width)) };
+/// The number of hosts the group asks to stay in service, if that leaves room to work at all.
+fn floor(group: &Group, total: u32) -> Result<Option<u32>, PlanError> {
+    let Some(amount) = group.min_healthy else { return Ok(None) };
     let floor = match amount {
         Amount::Count(count) => count,
         Amount::Percent(percent) => percent_of(percent, total),
@@ -177,7 +185,7 @@ fn floor(group: &Group, total: u32, width: u32) -> Result<u32, PlanError> {
             total - 1
         )));
     }
-    Ok(floor)
+    Ok(Some(floor))
 }
 
 /// Step helper: a list of hosts that are worked on together.
@@ -185,5 +193,5 @@ fn install(hosts: &[AgentId]) -> Step {
     Step::Install { hosts: hosts.to_vec() }
 }
 
-#[cfg(any())]
+#[cfg(test)]
 mod tests;

@@ -6,6 +6,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+/// Defaults are left out when a model is written: absent sections stay absent.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// The format's version. 0.1 runs every command in a fresh shell; 0.2 carries the working
 /// directory and exported variables from command to command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,13 +29,13 @@ pub struct Buildspec {
     /// The Linux user for all phases that name none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_as: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub env: Env,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<Proxy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<Batch>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub phases: Phases,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reports: BTreeMap<String, ReportGroup>,
@@ -143,7 +148,7 @@ impl fmt::Display for PhaseName {
 pub struct Phase {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_as: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub on_failure: OnFailure,
     #[serde(default)]
     pub commands: Vec<String>,
@@ -301,12 +306,11 @@ impl ReportFormat {
 
 /// `artifacts`: the primary set, and the secondary ones by identifier.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Artifacts {
     /// Absent where only secondary artifacts are declared.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(flatten)]
     pub primary: Option<ArtifactSet>,
-    #[serde(default)]
+    #[serde(default, rename = "secondary-artifacts", skip_serializing_if = "BTreeMap::is_empty")]
     pub secondary: BTreeMap<String, ArtifactSet>,
 }
 
@@ -342,7 +346,7 @@ pub struct Cache {
     /// Prefixes, tried in order.
     #[serde(default)]
     pub fallback_keys: Vec<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub action: CacheAction,
     /// Globs; may be absolute.
     #[serde(default)]
