@@ -15,16 +15,20 @@ mod decode;
 mod globs;
 mod graph;
 pub mod group;
+mod keys;
 mod kind;
 pub mod pipeline;
 mod print;
 mod problem;
 mod schedule;
 mod text;
+#[cfg(test)]
+mod trial;
 mod url;
 mod yaml;
 
 pub use globs::Globs;
+pub use keys::{Keys, keys};
 pub use kind::Kind;
 pub use problem::{Parsed, Problem, Severity};
 pub use schedule::{Day, Span, Window};

@@ -12,6 +12,8 @@ mod model;
 mod phases;
 mod read;
 mod reports;
+#[cfg(test)]
+mod tests;
 
 pub use batch::{Batch, BatchEnv, BatchTask, DynamicMatrix, Fanout, Matrix, StaticMatrix};
 pub use model::{
@@ -19,3 +21,4 @@ pub use model::{
     Phases, Proxy, ReportFormat, ReportGroup, Step, Version,
 };
 pub use read::parse;
+pub(crate) use read::read;

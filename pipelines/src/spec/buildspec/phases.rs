@@ -20,6 +20,7 @@ pub(super) fn read(report: &mut Report, node: &Node) -> Option<FoundPhases> {
             PhaseName::PostBuild => &mut found.phases.post_build,
         } = phase;
     }
+    fields.note_keys(report);
     unknown(report, &fields);
     Some(found)
 }

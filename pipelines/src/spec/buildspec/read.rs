@@ -16,7 +16,7 @@ pub fn parse(text: &str) -> Parsed<Buildspec> {
     decode::read(Kind::Buildspec, text, read)
 }
 
-fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Buildspec> {
+pub(crate) fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Buildspec> {
     let version = version(report, &mut top);
     // Everything else is read even without a version, so that all problems come out.
     let assumed = version.unwrap_or(Version::V02);

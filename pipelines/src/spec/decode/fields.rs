@@ -115,6 +115,13 @@ impl<'n> Fields<'n> {
         self.entries().filter(|(key, ..)| !self.asked.contains(key)).collect()
     }
 
+    /// Tells whoever wants to know which keys there are; [`Fields::finish`] does so too.
+    pub(crate) fn note_keys(&self, report: &mut Report) {
+        if let Some(keys) = &mut report.keys {
+            keys.note(self, &self.asked);
+        }
+    }
+
     /// Reports the keys nobody asked for.
     pub(crate) fn finish(self, report: &mut Report) {
         self.finish_except(report, &[]);
@@ -122,6 +129,7 @@ impl<'n> Fields<'n> {
 
     /// As [`Fields::finish`], leaving out keys that were answered in a better way already.
     pub(crate) fn finish_except(self, report: &mut Report, answered: &[&str]) {
+        self.note_keys(report);
         for (key, at, _) in self.unknown() {
             if answered.contains(&key) {
                 continue;

@@ -14,7 +14,7 @@ pub(crate) use scalar::duration;
 use crate::spec::codes::{self, Code};
 use crate::spec::problem::{Parsed, Problem, Severity};
 use crate::spec::yaml::{self, Mark, Node, Value};
-use crate::spec::{Kind, text};
+use crate::spec::{Keys, Kind, text};
 
 /// More than this nobody reads; the rest is counted.
 const PROBLEMS_MAX: usize = 1000;
@@ -22,13 +22,15 @@ const PROBLEMS_MAX: usize = 1000;
 /// Everything found wrong so far.
 pub(crate) struct Report {
     pub kind: Kind,
+    /// Filled where somebody wants to know which keys there are.
+    pub keys: Option<Keys>,
     problems: Vec<Problem>,
     unsaid: usize,
 }
 
 impl Report {
     pub(crate) fn new(kind: Kind) -> Self {
-        Self { kind, problems: Vec::new(), unsaid: 0 }
+        Self { kind, keys: None, problems: Vec::new(), unsaid: 0 }
     }
 
     /// Whether AWS defines this format; then what AWS accepts is accepted.
@@ -115,11 +117,7 @@ pub(crate) fn read<T>(
     decode: impl FnOnce(&mut Report, Fields<'_>) -> Option<T>,
 ) -> Parsed<T> {
     let mut report = Report::new(kind);
-    text::check(&mut report, source);
-    let value = top(&mut report, source).and_then(|root| {
-        let fields = Fields::open(&mut report, &root, "")?;
-        decode(&mut report, fields)
-    });
+    let value = read_into(&mut report, source, decode);
     if report.unsaid > 0 {
         let last = report.problems.pop().filter(Problem::is_error);
         let message = format!("{} more problems are not listed", report.unsaid + 1);
@@ -128,6 +126,18 @@ pub(crate) fn read<T>(
         report.problems.push(Problem::new(severity, None, codes::TOO_LARGE, message, help));
     }
     Parsed::new(value, report.problems)
+}
+
+/// As [`read`], into a report of the caller's.
+pub(crate) fn read_into<T>(
+    report: &mut Report,
+    source: &str,
+    decode: impl FnOnce(&mut Report, Fields<'_>) -> Option<T>,
+) -> Option<T> {
+    text::check(report, source);
+    let root = top(report, source)?;
+    let fields = Fields::open(report, &root, "")?;
+    decode(report, fields)
 }
 
 fn top(report: &mut Report, source: &str) -> Option<Node> {

@@ -17,5 +17,6 @@ pub use model::{
 };
 pub use monitor::{Metric, Monitor, NoData, RouterMetric};
 pub use read::parse;
+pub(crate) use read::read;
 pub use router::Router;
 pub use strategy::{CanaryStep, Strategy};

@@ -22,7 +22,7 @@ pub fn parse(text: &str) -> Parsed<Group> {
     decode::read(Kind::Group, text, read)
 }
 
-fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Group> {
+pub(crate) fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Group> {
     let version = report.format_version(&mut top);
     let name = top.require(report, "group", "name the group: `group: production`");
     let name = name.and_then(|node| report.name(node, "group"));

@@ -14,4 +14,5 @@ pub use model::{
     Stage, Variable, Work,
 };
 pub use read::parse;
+pub(crate) use read::read;
 pub use trigger::{PullRequestEvent, Trigger};
