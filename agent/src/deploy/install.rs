@@ -24,7 +24,8 @@ pub fn install(home: &Home, plan: &Plan, stand: &Stand) -> Result<(), Fault> {
     let id = hex::encode(rand::random::<[u8; 4]>());
     let undo = prepare(plan, &id).map_err(|e| failed(&e))?;
     undo.save(home).map_err(|e| failed(&e))?;
-    let done = carry_out(plan, &undo).and_then(|()| {
+    let all = changes(plan, &undo);
+    let done = all.iter().try_for_each(Change::make).and_then(|()| {
         let entries = entries(plan);
         home.set_manifest(&Manifest { install: id, stand: stand.clone(), entries })
     });
@@ -105,36 +106,61 @@ fn prepare(plan: &Plan, id: &str) -> io::Result<Undo> {
     })
 }
 
-fn carry_out(plan: &Plan, undo: &Undo) -> io::Result<()> {
-    for moved in &undo.asides {
-        rename(&moved.path, &moved.old)?;
-    }
-    for directory in &undo.directories {
-        about(directory, make_directory(directory))?;
-    }
+/// One change to the host. They are listed before the first is made, in the order in which a crash
+/// between any two of them can be undone.
+enum Change<'a> {
+    Aside(&'a Moved),
+    MakeDirectory(&'a Path),
+    WriteFresh(&'a Item, &'a Placed, Option<&'a Attributes>),
+    SecondName(&'a Path, &'a Path),
+    /// New content and old names are on the disk before the first visible change.
+    Sync(&'a Undo),
+    Place(&'a Placed),
+    Remove(&'a Moved),
+    Attributes(&'a Path, &'a Attributes),
+    SyncNames(&'a Undo),
+}
+
+fn changes<'a>(plan: &'a Plan, undo: &'a Undo) -> Vec<Change<'a>> {
+    let mut changes: Vec<Change<'a>> = undo.asides.iter().map(Change::Aside).collect();
+    changes.extend(undo.directories.iter().map(|path| Change::MakeDirectory(path)));
     for placed in &undo.items {
-        let item = &plan.items[&placed.path];
-        about(&placed.path, write_fresh(item, &placed.fresh, plan.attributes.get(&placed.path)))?;
-        if let Some(old) = &placed.old {
-            about(&placed.path, second_name(&placed.path, old))?;
+        let attributes = plan.attributes.get(&placed.path);
+        changes.push(Change::WriteFresh(&plan.items[&placed.path], placed, attributes));
+        changes.extend(placed.old.iter().map(|old| Change::SecondName(&placed.path, old)));
+    }
+    changes.push(Change::Sync(undo));
+    changes.extend(undo.items.iter().map(Change::Place));
+    changes.extend(undo.removals.iter().map(Change::Remove));
+    let of_directories =
+        plan.attributes.iter().filter(|(path, _)| plan.directories.contains_key(*path));
+    changes.extend(of_directories.map(|(path, of)| Change::Attributes(path, of)));
+    changes.push(Change::SyncNames(undo));
+    changes
+}
+
+impl Change<'_> {
+    fn make(&self) -> io::Result<()> {
+        match self {
+            Change::Aside(moved) | Change::Remove(moved) => rename(&moved.path, &moved.old),
+            Change::MakeDirectory(path) => about(path, make_directory(path)),
+            Change::WriteFresh(item, placed, attributes) => {
+                about(&placed.path, write_fresh(item, &placed.fresh, *attributes))
+            }
+            Change::SecondName(path, old) => about(path, second_name(path, old)),
+            Change::Sync(undo) => {
+                sync_files(undo.items.iter().map(|placed| placed.fresh.as_path()))?;
+                undo.sync();
+                Ok(())
+            }
+            Change::Place(placed) => rename(&placed.fresh, &placed.path),
+            Change::Attributes(path, attributes) => about(path, attributes.apply(path)),
+            Change::SyncNames(undo) => {
+                undo.sync();
+                Ok(())
+            }
         }
     }
-    // New content and old names are on the disk before the first visible change.
-    sync_files(undo.items.iter().map(|placed| placed.fresh.as_path()))?;
-    undo.sync();
-    for placed in &undo.items {
-        rename(&placed.fresh, &placed.path)?;
-    }
-    for moved in &undo.removals {
-        rename(&moved.path, &moved.old)?;
-    }
-    for (path, attributes) in &plan.attributes {
-        if plan.directories.contains_key(path) {
-            about(path, attributes.apply(path))?;
-        }
-    }
-    undo.sync();
-    Ok(())
 }
 
 fn rename(from: &Path, to: &Path) -> io::Result<()> {
@@ -191,3 +217,7 @@ fn copy_all(path: &Path, old: &Path) -> io::Result<()> {
     File::open(&part)?.sync_all()?;
     std::fs::rename(part, old)
 }
+
+#[cfg(test)]
+#[path = "install_tests.rs"]
+mod tests;
