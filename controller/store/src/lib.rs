@@ -31,3 +31,6 @@ pub mod webhooks;
 
 pub use sqlx::types::Json;
 pub use sqlx::{Error, PgConnection, PgPool, Result};
+
+#[cfg(test)]
+mod tests;
