@@ -164,3 +164,33 @@ pub async fn raise_generation(
         .await
         .map(|_| ())
 }
+
+/// What one host serves for one group.
+#[derive(Debug, Clone, FromRow)]
+pub struct ServedRow {
+    pub agent_id: i64,
+    pub group_name: String,
+    pub serving: String,
+    pub revision: Option<Json<Revision>>,
+    pub deployment_id: Option<i64>,
+    pub updated_at: i64,
+}
+
+impl ServedRow {
+    #[must_use]
+    pub fn deployment(&self) -> Option<DeploymentId> {
+        self.deployment_id.map(DeploymentId)
+    }
+}
+
+/// Everything noted about every host that was not revoked, by group.
+pub async fn served(conn: &mut PgConnection) -> sqlx::Result<Vec<ServedRow>> {
+    sqlx::query_as(
+        "select agent_id, groups.name as group_name, serving, revision, deployment_id,
+                ms(group_hosts.updated_at) as updated_at
+         from group_hosts join groups on groups.id = group_id join agents on agents.id = agent_id
+         where agents.state <> 'revoked' order by groups.name, agents.name",
+    )
+    .fetch_all(conn)
+    .await
+}
