@@ -42,6 +42,8 @@ pub struct Settings {
     pub agent_name: String,
     /// Where Docker listens; None: what the environment says.
     pub docker_host: Option<String>,
+    /// What builds are allowed here.
+    pub build: crate::build::policy::Policy,
 }
 
 /// Where things are on this host. All of them exist.
