@@ -304,3 +304,56 @@ fn frame(output: LogOutput) -> Frame {
     let bytes = bytes.slice(1..);
     Frame { at: Some(at), bytes }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_without_a_tag_is_told_from_a_registry_with_a_port() {
+        for tagged in ["debian:12", "r.example:5000/a/b:c", "debian@sha256:ab"] {
+            assert!(has_tag(tagged), "{tagged}");
+        }
+        for bare in ["debian", "r.example:5000/a/b", "a/b"] {
+            assert!(!has_tag(bare), "{bare}");
+        }
+    }
+
+    #[test]
+    fn the_engines_time_is_taken_off_and_nothing_else() {
+        let framed = |text: &'static str| {
+            let frame = frame(LogOutput::StdOut { message: text.into() });
+            (frame.at, String::from_utf8(frame.bytes.to_vec()).unwrap())
+        };
+        let time = "2026-11-21T04:50:55.123456789Z";
+        let with = framed("2026-11-21T04:50:55.123456789Z  two spaces\n");
+        assert_eq!(with, (Some(time.to_owned()), " two spaces\n".to_owned()));
+        assert_eq!(framed("no time\n"), (None, "no time\n".to_owned()));
+    }
+
+    #[test]
+    fn a_container_gets_what_the_policy_says_and_no_privileges() {
+        let new = NewContainer {
+            name: "n",
+            image: "i",
+            command: Vec::new(),
+            directory: "/build",
+            labels: HashMap::new(),
+            binds: vec![("/host".into(), "/inside".into(), true)],
+        };
+        let policy = Policy { cpus: Some(1.5), memory_bytes_max: Some(7), ..Policy::default() };
+        let host = host_config(&new, &policy);
+        assert_eq!(
+            (host.nano_cpus, host.memory, host.memory_swap),
+            (Some(1_500_000_000), Some(7), Some(7))
+        );
+        assert_eq!(host.pids_limit, Some(policy.processes_max));
+        assert_eq!(host.security_opt, Some(vec!["no-new-privileges".to_owned()]));
+        assert!(host.privileged.is_none() && host.devices.is_none() && host.cap_add.is_none());
+        assert_eq!(host.mounts.unwrap().len(), 1);
+        for network in ["host", "container:x"] {
+            let policy = Policy { network: Some(network.into()), ..Policy::default() };
+            assert!(policy.check().is_err(), "{network}");
+        }
+    }
+}

@@ -34,6 +34,7 @@ use pipelines::protocol::report::{ErrorCode, Outcome, Step, TaskError};
 use pipelines::protocol::task::{Build, Task, TaskKey};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use steps::Steps;
 
 /// Runs one build to its end. `resume`: the agent was started again while the build ran.
@@ -79,6 +80,9 @@ pub async fn sweep(settings: &Settings, held: &[TaskKey]) -> anyhow::Result<usiz
     }
     Ok(removed)
 }
+
+/// How long the removal of a workspace may hold up a build's outcome.
+const REMOVAL_MAX: Duration = Duration::from_millis(500);
 
 /// What the journal holds of a build.
 #[derive(Debug, Serialize, Deserialize)]
@@ -176,10 +180,10 @@ impl Run<'_> {
         {
             tracing::warn!(container = self.container, %error, "removing a build's container");
         }
-        // The driver's directory holds secrets and is small. The workspace may be large; the task's
-        // directory, which it is in, is removed later in any case.
+        // The driver's directory holds secrets and is small. A large workspace is not waited for.
         remove(self.root.join("control")).await;
-        tokio::spawn(remove(self.root.clone()));
+        let rest = tokio::spawn(remove(self.root.clone()));
+        let _ = tokio::time::timeout(REMOVAL_MAX, rest).await;
     }
 
     fn control(&self) -> PathBuf {

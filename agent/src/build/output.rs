@@ -4,8 +4,11 @@
 //! time. So after a restart of the agent, or of Docker, it is simply read again, and what the log
 //! has already is left out by counting.
 
-use crate::context::LogWriter;
+use crate::context::{LOG_SIZE_MAX, LogWriter};
 use crate::mask::{Masker, Masks};
+
+/// Kept free for what the agent has to say.
+const OWN_LINES: u64 = 8 << 20;
 
 pub struct Output<'m> {
     log: LogWriter,
@@ -37,7 +40,8 @@ impl<'m> Output<'m> {
             base,
             produced: 0,
             pending: Vec::new(),
-            room: bytes_max,
+            // The agent's own lines come on top.
+            room: bytes_max.min(LOG_SIZE_MAX - OWN_LINES),
             cut: false,
             at_line_start: true,
         }

@@ -124,12 +124,16 @@ impl<'j> Session<'j> {
     }
 
     /// Takes a piece of the container's output that the engine got at `at`.
-    pub async fn push(&mut self, bytes: &[u8], at: Millis) {
+    pub fn push(&mut self, bytes: &[u8], at: Millis) {
         self.at = self.at.max(at);
         // The scanner lends pieces of what it holds, so it cannot stay in `self` meanwhile.
         let mut scanner = std::mem::replace(&mut self.scanner, Scanner::new(""));
         scanner.push(bytes, |piece| self.piece(piece));
         self.scanner = scanner;
+    }
+
+    /// Hands what has gathered to the log.
+    pub async fn write(&mut self) {
         self.output.write().await;
     }
 

@@ -67,7 +67,7 @@ async fn session(job: &Job, script: &str) -> Seen {
             Some(mark) => format!("\x1en {mark}\n"),
             None => line.replace('_', "\n"),
         };
-        session.push(bytes.as_bytes(), Millis(100 + 10 * index as u64)).await;
+        session.push(bytes.as_bytes(), Millis(100 + 10 * index as u64));
     }
     session.finish().await;
     Seen {

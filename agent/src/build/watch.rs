@@ -1,6 +1,6 @@
 //! Reads a running build's log to its end, answers its questions, and stops it when told to.
 
-use super::docker::{Engine, State};
+use super::docker::{Engine, Frame, State};
 use super::plan::Part;
 use super::session::{Answer, Begin, End, Running, Session};
 use super::steps::Steps;
@@ -13,10 +13,23 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// How long Docker may be away, as it is while it is upgraded.
 const DOCKER_AWAY_MAX: Duration = Duration::from_secs(60);
+/// Between questions to Docker.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Pieces of log taken together.
+const FRAMES_MAX: usize = 256;
 /// For a word to Docker that should take milliseconds.
 const WORD_MAX: Duration = Duration::from_secs(5);
 /// How long a killed container's output may still come.
 const DRAIN_MAX: Duration = Duration::from_secs(30);
+
+/// How reading a log ended.
+enum Read {
+    Ended,
+    /// Because of Docker, or of this host.
+    Broken(String),
+    /// A killed container's log goes on and on.
+    Stuck,
+}
 
 /// A build whose container has ended, as far as anybody knows.
 pub(super) struct Watched<'r> {
@@ -40,23 +53,29 @@ impl<'r> Run<'r> {
                 session.finish().await;
                 return Watched { session, state: None, trouble: None };
             }
-            let state = self.ask(engine).await;
-            let over = session.end().is_some() || !follow;
-            let again = match &state {
-                // The log broke off; what it held back is not said yet, and will come again.
-                Ok(Some(State::Running)) => !over && read.is_err(),
+            let state = self.ask(engine, matches!(read, Read::Ended)).await;
+            // What a log that broke off still held back is not said: it comes again.
+            let again = match (&read, &state) {
+                (Read::Stuck, _) => None,
+                (_, _) if session.end().is_some() || !follow => None,
+                (_, Ok(Some(State::Running))) => Some(true),
                 // A followed log may lose its last lines.
-                Ok(Some(State::Ended { .. })) => !over,
-                Ok(Some(State::Created) | None) | Err(_) => false,
+                (_, Ok(Some(State::Ended { .. }))) => Some(false),
+                (_, Ok(Some(State::Created) | None) | Err(_)) => None,
             };
-            if again {
-                follow = matches!(state, Ok(Some(State::Running)));
+            if let Some(running) = again {
+                follow = running;
+                sleep(PAUSE).await;
                 continue;
             }
             session.finish().await;
-            let (state, trouble) = match state {
-                Ok(state) => (state, read.err()),
-                Err(trouble) => (None, Some(trouble)),
+            let (state, trouble) = match (state, read) {
+                (Err(trouble), _) => (None, Some(trouble)),
+                (Ok(state), Read::Ended) => (state, None),
+                (Ok(state), Read::Broken(why)) => (state, Some(why)),
+                (Ok(state), Read::Stuck) => {
+                    (state, Some("Docker did not end the container".to_owned()))
+                }
             };
             return Watched { session, state, trouble };
         }
@@ -75,44 +94,64 @@ impl<'r> Run<'r> {
         })
     }
 
-    /// Reads until the log ends; an error when it broke off.
+    /// Reads until the log ends.
     async fn read(
         &self,
         engine: &Engine,
         record: &Record,
         session: &mut Session<'_>,
         follow: bool,
-    ) -> Result<(), String> {
+    ) -> Read {
         let (running, seen) = watch::channel(Running::default());
         let stop = self.stop_when_told(engine, seen);
         tokio::pin!(stop);
-        let logs = engine.logs(&self.container, follow);
+        // What has gathered is taken together: a flood of lines is not one write each.
+        let logs = engine.logs(&self.container, follow).ready_chunks(FRAMES_MAX);
         tokio::pin!(logs);
         let mut drained_by = None;
         loop {
             let drained = drained_by.unwrap_or_else(Instant::now);
             tokio::select! {
-                frame = logs.next() => match frame {
-                    None => return Ok(()),
-                    Some(Err(error)) => return Err(format!("reading the log: {error}")),
-                    Some(Ok(frame)) => {
-                        let at = frame.at.and_then(|at| record.clock.read(&at));
-                        let at = at.unwrap_or_else(|| self.ctx.since.elapsed());
-                        session.push(&frame.bytes, at).await;
-                        for answer in session.take_answers() {
-                            self.answer(answer).await.map_err(|e| format!("answering: {e}"))?;
+                frames = logs.next() => {
+                    let Some(frames) = frames else { return Read::Ended };
+                    let broken = self.take(record, session, frames);
+                    session.write().await;
+                    for answer in session.take_answers() {
+                        if let Err(error) = self.answer(answer).await {
+                            return Read::Broken(format!("answering the build: {error}"));
                         }
-                        running.send_replace(session.running());
                     }
-                },
+                    running.send_replace(session.running());
+                    if let Some(why) = broken {
+                        return Read::Broken(why);
+                    }
+                }
                 () = &mut stop, if drained_by.is_none() => {
                     drained_by = Some(Instant::now() + DRAIN_MAX);
                 }
                 () = sleep_until(drained), if drained_by.is_some() => {
-                    return Err("Docker did not end the container".to_owned());
+                    return Read::Stuck;
                 }
             }
         }
+    }
+
+    /// Returns why the log broke off, if it did.
+    fn take(
+        &self,
+        record: &Record,
+        session: &mut Session<'_>,
+        frames: Vec<Result<Frame, bollard::errors::Error>>,
+    ) -> Option<String> {
+        for frame in frames {
+            let frame = match frame {
+                Ok(frame) => frame,
+                Err(error) => return Some(format!("reading the build's log: {error}")),
+            };
+            let at = frame.at.and_then(|at| record.clock.read(&at));
+            session.push(&frame.bytes, at.unwrap_or_else(|| self.ctx.since.elapsed()));
+        }
+        None
     }
 
     /// The driver waits for a file of that name.
@@ -157,19 +196,24 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// What became of the container, with patience for a Docker that starts again.
-    async fn ask(&self, engine: &Engine) -> Result<Option<State>, String> {
-        let give_up = Instant::now() + DOCKER_AWAY_MAX;
+    /// What became of the container, with patience for a Docker that starts again. When its log
+    /// `ended`, so will it.
+    async fn ask(&self, engine: &Engine, ended: bool) -> Result<Option<State>, String> {
+        let begin = Instant::now();
         loop {
             let why = match timeout(WORD_MAX, engine.state(&self.container)).await {
+                Ok(Ok(Some(State::Running))) if ended && begin.elapsed() < WORD_MAX => {
+                    sleep(PAUSE).await;
+                    continue;
+                }
                 Ok(Ok(state)) => return Ok(state),
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "no answer".to_owned(),
             };
-            if Instant::now() > give_up {
+            if begin.elapsed() > DOCKER_AWAY_MAX {
                 return Err(format!("Docker has been away for too long: {why}"));
             }
-            sleep(Duration::from_millis(500)).await;
+            sleep(PAUSE).await;
         }
     }
 }
