@@ -115,11 +115,6 @@ impl<'m> Masker<'m> {
         Masker { masks, held: Vec::new() }
     }
 
-    #[must_use]
-    pub fn masks(&self) -> &'m Masks {
-        self.masks
-    }
-
     /// Takes a chunk and appends to `out` what is settled.
     pub fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
         if self.held.is_empty() {

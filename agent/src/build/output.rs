@@ -4,11 +4,15 @@
 //! time. So after a restart of the agent, or of Docker, it is simply read again, and what the log
 //! has already is left out by counting.
 
-use crate::context::LogWriter;
+use crate::context::{LOG_SIZE_MAX, LogWriter};
 use crate::mask::{Masker, Masks};
+
+/// Kept free for what the agent has to say.
+const OWN_LINES: u64 = 8 << 20;
 
 pub struct Output<'m> {
     log: LogWriter,
+    masks: &'m Masks,
     masker: Masker<'m>,
     /// Bytes the log has already and that come again.
     skip: u64,
@@ -30,12 +34,14 @@ impl<'m> Output<'m> {
         let skip = log.size().saturating_sub(base);
         Output {
             log,
+            masks,
             masker: Masker::new(masks),
             skip,
             base,
             produced: 0,
             pending: Vec::new(),
-            room: bytes_max,
+            // The agent's own lines come on top.
+            room: bytes_max.min(LOG_SIZE_MAX - OWN_LINES),
             cut: false,
             at_line_start: true,
         }
@@ -50,16 +56,18 @@ impl<'m> Output<'m> {
 
     /// A line of the agent's own. Always fits: there are few of them.
     pub fn say(&mut self, line: &str) {
+        self.fresh_line();
+        let line = self.masks.text(line);
+        self.put(format!("[pipeyard] {line}\n").as_bytes());
+    }
+
+    /// Ends an unfinished line, and returns where the next one begins.
+    pub fn fresh_line(&mut self) -> u64 {
         self.settle();
-        let newline = if self.at_line_start { "" } else { "\n" };
-        let mut masked = Vec::new();
-        // By a masker of its own: the line is whole.
-        let line = format!("{newline}[pipeyard] {line}\n");
-        let masks = self.masker.masks();
-        let mut masker = Masker::new(masks);
-        masker.push(line.as_bytes(), &mut masked);
-        masker.flush(&mut masked);
-        self.put(&masked);
+        if !self.at_line_start {
+            self.put(b"\n");
+        }
+        self.offset()
     }
 
     /// No command is speaking now: what was held back for the mask's sake can go.
