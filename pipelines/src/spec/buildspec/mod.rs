@@ -22,3 +22,6 @@ pub use model::{
 };
 pub use read::parse;
 pub(crate) use read::read;
+
+/// What [`parse`] gives, by the same name in each of the four formats.
+pub type Model = Buildspec;

@@ -71,7 +71,11 @@ fn lost_indentation_and_misplaced_keys_are_recognised() {
         "version: 0.2\nphases:\nbuild:\n  commands: [make]\n",
         &["E lost-indentation 2:1", "W misplaced-key 3:1"],
     );
-    check_phases("  pre-build:\n    commands: [x]\n", &["W unknown-phase 3:3"]);
+    check_phases(
+        "  pre-build:\n    commands: [x]\n",
+        &["E missing-key 2:1", "W unknown-phase 3:3"],
+    );
+    check("version: 0.2\nphases: {}\n", &["E missing-key 2:1"]);
     check_phases("  build:\n  commands: [x]\n", &["W empty-section 3:3", "W misplaced-key 4:3"]);
     check_phases(
         "  build: {commands: [x]}\n  artifacts:\n    files: [a]\n",

@@ -26,11 +26,12 @@ pub(crate) struct Report {
     pub keys: Option<Keys>,
     problems: Vec<Problem>,
     unsaid: usize,
+    unsaid_error: bool,
 }
 
 impl Report {
     pub(crate) fn new(kind: Kind) -> Self {
-        Self { kind, keys: None, problems: Vec::new(), unsaid: 0 }
+        Self { kind, keys: None, problems: Vec::new(), unsaid: 0, unsaid_error: false }
     }
 
     /// Whether AWS defines this format; then what AWS accepts is accepted.
@@ -73,11 +74,17 @@ impl Report {
         }
     }
 
+    /// Whether further problems are only counted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.problems.len() >= PROBLEMS_MAX
+    }
+
     pub(crate) fn add(&mut self, problem: Problem) {
-        if self.problems.len() < PROBLEMS_MAX || problem.is_error() && self.unsaid == 0 {
-            self.problems.push(problem);
-        } else {
+        if self.is_full() {
             self.unsaid += 1;
+            self.unsaid_error |= problem.is_error();
+        } else {
+            self.problems.push(problem);
         }
     }
 
@@ -119,11 +126,11 @@ pub(crate) fn read<T>(
     let mut report = Report::new(kind);
     let value = read_into(&mut report, source, decode);
     if report.unsaid > 0 {
-        let last = report.problems.pop().filter(Problem::is_error);
-        let message = format!("{} more problems are not listed", report.unsaid + 1);
-        let help = "mend these first".to_owned();
-        let severity = last.map_or(Severity::Warning, |problem| problem.severity);
-        report.problems.push(Problem::new(severity, None, codes::TOO_LARGE, message, help));
+        // An error among them has to be an error, or the file would pass.
+        let severity = if report.unsaid_error { Severity::Error } else { Severity::Warning };
+        let message = format!("{} more problems are not listed", report.unsaid);
+        let help = "mend these first";
+        report.problems.push(Problem::new(severity, None, codes::MORE, message, help));
     }
     Parsed::new(value, report.problems)
 }

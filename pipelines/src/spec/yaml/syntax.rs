@@ -18,6 +18,12 @@ pub(super) fn explain(text: &str, failure: &ScanError) -> Problem {
         let help = "indent with spaces; YAML does not allow tabs there";
         return problem(at, codes::TAB, "the line is indented with a tab".to_owned(), help);
     }
+    // The parser looks ahead, and meets its own limit before ours.
+    if failure.info().contains("recursion limit") {
+        let message = "values are nested too deep".to_owned();
+        let help = "no file needs that; look for a bracket that is never closed";
+        return problem(at, codes::TOO_DEEP, message, help);
+    }
     let help = hint(line).or_else(|| hint(before)).unwrap_or_else(|| generic(failure.info()));
     problem(at, codes::SYNTAX, format!("not YAML: {}", failure.info()), help)
 }
