@@ -79,9 +79,9 @@ fn every_key_there_is_stands_in_its_reference_file() {
 fn every_problem_code_is_listed() {
     let mut wanted = String::from(
         "# Problem codes\n\n\
-         What `pipectl lint`, `pipectl apply` and the controller can find wrong with a file. Codes are\n\
-         stable: scripts may rely on them. The same code can be an error in one format and a warning in\n\
-         another: what AWS accepts is accepted in its two formats.\n\n\
+         What `pipectl lint`, `pipectl apply` and the controller can find wrong with a file.\n\
+         Codes are stable: scripts may rely on them. The same code can be an error in one\n\
+         format and a warning in another: what AWS accepts is accepted in its two formats.\n\n\
          | code | meaning |\n|---|---|\n",
     );
     for (code, meaning) in codes::ALL {

@@ -226,7 +226,8 @@ fn batches_are_graphs_without_cycles() {
 
 #[test]
 fn version_0_1_names_its_variables_differently() {
-    let old = "version: 0.1\nenvironment_variables:\n  plaintext: {A: b}\nphases: {build: {commands: [x]}}";
+    let old = "version: 0.1\nenvironment_variables:\n  plaintext: {A: b}\n\
+               phases: {build: {commands: [x]}}\n";
     assert_eq!(parse(old).value.unwrap().env.variables["A"], "b");
     check_after("environment_variables:\n  plaintext: {A: b}\n", &["W old-version-key 4:3"]);
 }

@@ -95,7 +95,8 @@ fn capacity_that_cannot_work_is_refused() {
 fn a_canary_grows_on_hosts_that_can_carry_it() {
     let canary = |steps: &str| {
         format!(
-            "strategy: {{canary: {{steps: [{steps}]}}}}\nrouter: {{haproxy: {{agent: a, backend: b}}}}\n"
+            "strategy: {{canary: {{steps: [{steps}]}}}}\n\
+             router: {{haproxy: {{agent: a, backend: b}}}}\n"
         )
     };
     check_after(&canary("{weight: 90, hosts: 10%}"), &["E capacity 4:29"]);
@@ -110,7 +111,8 @@ fn a_canary_grows_on_hosts_that_can_carry_it() {
 fn blue_and_green_are_two_sets_with_a_router() {
     let sets = |green: &str| {
         format!(
-            "strategy: {{blue-green: {{blue: {{tags: {{set: a}}}}, green: {{tags: {{set: {green}}}}}}}}}\n"
+            "strategy: {{blue-green: {{blue: {{tags: {{set: a}}}}, \
+             green: {{tags: {{set: {green}}}}}}}}}\n"
         )
     };
     check_after(&sets("b"), &["E no-router 4:1"]);

@@ -178,8 +178,8 @@ fn artifacts_exist_before_they_are_taken() {
 fn a_broken_action_does_not_make_others_look_wrong() {
     check(
         &with(
-            "  - name: b\n    actions:\n      - {name: m, build: {}, outputs: [out]}\n  - name: d\n    \
-             actions:\n      - {name: d, deploy: {group: g, artifact: out}}\n",
+            "  - name: b\n    actions:\n      - {name: m, build: {}, outputs: [out]}\n\
+            \x20 - name: d\n    actions:\n      - {name: d, deploy: {group: g, artifact: out}}\n",
         ),
         &["E missing-key 9:26"],
     );
@@ -187,9 +187,10 @@ fn a_broken_action_does_not_make_others_look_wrong() {
 
 #[test]
 fn several_sources_have_to_be_told_apart() {
-    let text = "name: x\nstages:\n  - name: s\n    actions:\n      - {name: a, source: {repository: \
-                r}}\n      - {name: b, source: {repository: r}}\n  - name: n\n    actions:\n      - \
-                {name: c, build: {image: i}}\n";
+    let text = "name: x\nstages:\n  - name: s\n    actions:\n\
+                \x20     - {name: a, source: {repository: r}}\n\
+                \x20     - {name: b, source: {repository: r}}\n\
+                \x20 - name: n\n    actions:\n      - {name: c, build: {image: i}}\n";
     check(text, &["E no-input 9:9"]);
     assert_eq!(parse(text).problems[0].help, "write `inputs: [a]`");
 }

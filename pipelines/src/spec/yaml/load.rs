@@ -198,7 +198,10 @@ fn weight(node: &Node) -> (usize, usize) {
 
 /// Applies merge keys (`<<: *base`, YAML 1.1): what the mapping says itself wins.
 fn merge(entries: Vec<Entry>) -> Result<Vec<Entry>, Box<Problem>> {
-    let is_merge = |entry: &Entry| matches!(&entry.key.value, Value::Scalar { text, style: Style::Plain } if text == "<<");
+    let is_merge = |entry: &Entry| match &entry.key.value {
+        Value::Scalar { text, style } => *style == Style::Plain && text == "<<",
+        Value::List(_) | Value::Map(_) => false,
+    };
     if !entries.iter().any(is_merge) {
         return Ok(entries);
     }
