@@ -46,6 +46,22 @@ fn all_mistakes_are_found_at_once() {
 }
 
 #[test]
+fn a_syntax_error_does_not_hide_what_comes_behind_it() {
+    check_phases(
+        "  build:\n    commands:\n      - [ -z x ] && y\n      - echo a: b\n      - **/*\n    \
+         on-failure: STOP\n",
+        &[
+            "E yaml-syntax 5:18",
+            "E command-is-mapping 6:9",
+            "E yaml-syntax 7:9",
+            "E bad-value 8:17",
+        ],
+    );
+    // What may only be missing because of the broken line is not reported.
+    check("verison 0.2\nphases:\n  build: {commands: [make]}\n", &["E yaml-syntax 2:1"]);
+}
+
+#[test]
 fn commands_are_texts_in_a_list() {
     check_phases("  build:\n    commands:\n      - [ls]\n", &["E command-is-list 5:9"]);
     check_phases("  build:\n    commands:\n      -\n      - ls\n", &["W empty-command 5:8"]);
