@@ -28,9 +28,35 @@ fn the_reference_files_read_without_problems() {
     }
 }
 
-/// Conditions are alike wherever they stand, so each of their keys is shown once.
+/// Things that are alike wherever they stand have each of their keys shown once.
+const ALIKE: &[(&str, &str)] = &[
+    ("phases.install.", "phase."),
+    ("phases.pre_build.", "phase."),
+    ("phases.build.", "phase."),
+    ("phases.post_build.", "phase."),
+    ("batch.build-list[].", "task."),
+    ("batch.build-graph[].", "task."),
+    ("freeze[].", "window."),
+    ("windows[].", "window."),
+    ("stages[].entry.", "condition."),
+    ("stages[].success.", "condition."),
+    ("stages[].actions[].entry.", "condition."),
+];
+
+/// Keys that are read and warned about: CodeDeploy's guide has them, its agents do not.
+const WARNED: &[&str] = &["permissions[].context.user"];
+
 fn shared(key: &str) -> String {
-    key.find("require[]").map_or(key, |at| &key[at..]).to_owned()
+    let last = key.rsplit('.').next().unwrap_or(key);
+    if key.starts_with("hooks.") && key.contains("[].") {
+        return format!("hook.{last}");
+    }
+    let selectors = ["hosts.selector.", "strategy.blue-green.blue.", "strategy.blue-green.green."];
+    if selectors.iter().any(|start| key.starts_with(start)) {
+        return format!("selector.{last}");
+    }
+    let alike = ALIKE.iter().find_map(|(start, name)| Some((name, key.strip_prefix(start)?)));
+    alike.map_or(key.to_owned(), |(name, rest)| format!("{name}{rest}"))
 }
 
 #[test]
@@ -42,7 +68,8 @@ fn every_key_there_is_stands_in_its_reference_file() {
             known.extend(keys.known.iter().map(|key| shared(key)));
             present.extend(keys.present.iter().map(|key| shared(key)));
         }
-        let missing: Vec<_> = known.difference(&present).collect();
+        let missing = known.difference(&present).filter(|key| !WARNED.contains(&key.as_str()));
+        let missing: Vec<_> = missing.collect();
         assert!(missing.is_empty(), "docs/reference/{}.yml lacks {missing:#?}", kind.as_str());
     }
 }
@@ -52,9 +79,9 @@ fn every_key_there_is_stands_in_its_reference_file() {
 fn every_problem_code_is_listed() {
     let mut wanted = String::from(
         "# Problem codes\n\n\
-         What `pipectl lint`, `pipectl apply` and the controller can find wrong with a file. Codes are\n\
-         stable: scripts may rely on them. The same code can be an error in one format and a warning in\n\
-         another: what AWS accepts is accepted in its two formats.\n\n\
+         What `pipectl lint`, `pipectl apply` and the controller can find wrong with a file.\n\
+         Codes are stable: scripts may rely on them. The same code can be an error in one\n\
+         format and a warning in another: what AWS accepts is accepted in its two formats.\n\n\
          | code | meaning |\n|---|---|\n",
     );
     for (code, meaning) in codes::ALL {

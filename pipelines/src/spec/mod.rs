@@ -12,6 +12,7 @@ pub mod appspec;
 pub mod buildspec;
 pub mod codes;
 mod decode;
+mod excerpt;
 mod globs;
 mod graph;
 pub mod group;

@@ -23,3 +23,6 @@ pub use model::{
 };
 pub use read::parse;
 pub(crate) use read::read;
+
+/// What [`parse`] gives, by the same name in each of the four formats.
+pub type Model = Appspec;

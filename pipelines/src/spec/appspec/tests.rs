@@ -86,8 +86,8 @@ fn timeouts_are_seconds_and_an_hour_in_all() {
 #[test]
 fn windows_has_neither_users_nor_permissions() {
     check(
-        "version: 0.0\nos: windows\nhooks: {AfterInstall: [{location: a, runas: b}]}\npermissions:\n  \
-         - {object: /x, owner: y}\n",
+        "version: 0.0\nos: windows\nhooks: {AfterInstall: [{location: a, runas: b}]}\n\
+         permissions:\n  - {object: /x, owner: y}\n",
         &["W not-on-windows 3:45", "E not-on-windows 5:3"],
     );
 }
@@ -121,9 +121,10 @@ fn permissions_are_checked_entry_by_entry() {
 
 #[test]
 fn other_platforms_are_checked_and_fit_no_host() {
-    let ecs = "version: 0.0\nResources:\n  - Service:\n      Type: AWS::ECS::Service\n      \
-               Properties:\n        TaskDefinition: <TASK_DEFINITION>\n        LoadBalancerInfo:\n          \
-               ContainerName: app\n          ContainerPort: 80\n";
+    let ecs = "version: 0.0\nResources:\n  - Service:\n      Type: AWS::ECS::Service\n\
+               \x20     Properties:\n        TaskDefinition: <TASK_DEFINITION>\n\
+               \x20       LoadBalancerInfo:\n          ContainerName: app\n\
+               \x20         ContainerPort: 80\n";
     check(ecs, &["W other-platform 2:1", "W placeholder 6:25"]);
     let appspec = parse(ecs).value.unwrap();
     assert_eq!((appspec.platform, appspec.os), (Platform::Ecs, Os::None));
@@ -140,8 +141,8 @@ fn other_platforms_are_checked_and_fit_no_host() {
 
 #[test]
 fn the_normal_form_has_the_keys_of_the_file() {
-    let text = "version: 0\nos: linux\npermissions: [{object: /a, mode: 644}]\nhooks: {AfterInstall: \
-                [{location: a, timeout: 60}]}\n";
+    let text = "version: 0\nos: linux\npermissions: [{object: /a, mode: 644}]\n\
+                hooks: {AfterInstall: [{location: a, timeout: 60}]}\n";
     let json = parse(text).value.unwrap().normalised();
     assert_eq!(json["version"], "0.0");
     assert_eq!(json["permissions"][0]["mode"], "0644");

@@ -46,6 +46,22 @@ fn all_mistakes_are_found_at_once() {
 }
 
 #[test]
+fn a_syntax_error_does_not_hide_what_comes_behind_it() {
+    check_phases(
+        "  build:\n    commands:\n      - [ -z x ] && y\n      - echo a: b\n      - **/*\n    \
+         on-failure: STOP\n",
+        &[
+            "E yaml-syntax 5:18",
+            "E command-is-mapping 6:9",
+            "E yaml-syntax 7:9",
+            "E bad-value 8:17",
+        ],
+    );
+    // What may only be missing because of the broken line is not reported.
+    check("verison 0.2\nphases:\n  build: {commands: [make]}\n", &["E yaml-syntax 2:1"]);
+}
+
+#[test]
 fn commands_are_texts_in_a_list() {
     check_phases("  build:\n    commands:\n      - [ls]\n", &["E command-is-list 5:9"]);
     check_phases("  build:\n    commands:\n      -\n      - ls\n", &["W empty-command 5:8"]);
@@ -71,7 +87,11 @@ fn lost_indentation_and_misplaced_keys_are_recognised() {
         "version: 0.2\nphases:\nbuild:\n  commands: [make]\n",
         &["E lost-indentation 2:1", "W misplaced-key 3:1"],
     );
-    check_phases("  pre-build:\n    commands: [x]\n", &["W unknown-phase 3:3"]);
+    check_phases(
+        "  pre-build:\n    commands: [x]\n",
+        &["E missing-key 2:1", "W unknown-phase 3:3"],
+    );
+    check("version: 0.2\nphases: {}\n", &["E missing-key 2:1"]);
     check_phases("  build:\n  commands: [x]\n", &["W empty-section 3:3", "W misplaced-key 4:3"]);
     check_phases(
         "  build: {commands: [x]}\n  artifacts:\n    files: [a]\n",
@@ -222,7 +242,8 @@ fn batches_are_graphs_without_cycles() {
 
 #[test]
 fn version_0_1_names_its_variables_differently() {
-    let old = "version: 0.1\nenvironment_variables:\n  plaintext: {A: b}\nphases: {build: {commands: [x]}}";
+    let old = "version: 0.1\nenvironment_variables:\n  plaintext: {A: b}\n\
+               phases: {build: {commands: [x]}}\n";
     assert_eq!(parse(old).value.unwrap().env.variables["A"], "b");
     check_after("environment_variables:\n  plaintext: {A: b}\n", &["W old-version-key 4:3"]);
 }

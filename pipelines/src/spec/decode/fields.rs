@@ -139,7 +139,9 @@ impl<'n> Fields<'n> {
                 "" => format!("there is no key `{key}`{effect}"),
                 path => format!("`{path}` has no key `{key}`{effect}"),
             };
-            let help = suggest::help(key, &self.asked);
+            // Looking for the nearest name costs; nobody reads it once the report is full.
+            let help =
+                if report.is_full() { String::new() } else { suggest::help(key, &self.asked) };
             report.lenient(at, codes::UNKNOWN_KEY, message, help);
         }
     }

@@ -9,6 +9,8 @@ mod monitor;
 mod read;
 mod router;
 mod strategy;
+#[cfg(test)]
+mod tests;
 
 pub use amount::Amount;
 pub use hosts::{Hosts, Selector};
@@ -20,3 +22,6 @@ pub use read::parse;
 pub(crate) use read::read;
 pub use router::Router;
 pub use strategy::{CanaryStep, Strategy};
+
+/// What [`parse`] gives, by the same name in each of the four formats.
+pub type Model = Group;
