@@ -22,6 +22,8 @@ pub mod pool;
 pub mod repositories;
 pub mod runs;
 pub mod tasks;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod tokens;
 pub mod users;
 pub mod wake;
