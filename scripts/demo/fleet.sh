@@ -2,10 +2,10 @@
 # shellcheck disable=SC2154 # demo.sh sets what all parts share
 # The demo's stage: programs, images, a controller, a build agent, hosts; and taking it all away.
 #
-# Everything that is not below .demo carries this checkout's mark, so that two checkouts can run their
-# demos side by side and each removes only its own.
+# Everything that is not below $work carries its mark, so that two checkouts, or a demo and a bench, can
+# run side by side and each removes only its own.
 
-mark=$(printf %s "$root" | sha256sum | cut -c1-8)
+mark=$(printf %s "$work" | sha256sum | cut -c1-8)
 network=pipeyard-demo-$mark
 port_first=8470
 host_wait_secs=60
@@ -146,7 +146,7 @@ start_hosts() {
             --hostname "$host" --network "$network" \
             --volume "$bin/pipeyard-agent:/usr/local/bin/pipeyard-agent:ro" \
             "$image" pipeyard-agent run --state-dir /var/lib/pipeyard-agent \
-            --url "$url" --join-token "$token" --name "$host" >/dev/null
+            --url "$url" --join-token "$token" --name "$host" --tag "host=$host" >/dev/null
     done
 }
 
