@@ -7,6 +7,8 @@
 
 mark=$(printf %s "$work" | sha256sum | cut -c1-8)
 network=pipeyard-demo-$mark
+# A build agent knows its containers by its name, so two on one engine must not share it.
+builder=builder-$mark
 port_first=8470
 host_wait_secs=60
 
@@ -134,7 +136,7 @@ join_token() {
 
 start_builder() {
     background builder "$bin/pipeyard-agent" run --state-dir "$work/builder" --url "$url" \
-        --join-token "$(join_token build 1)" --name builder
+        --join-token "$(join_token build 1)" --name "$builder"
 }
 
 start_hosts() {
@@ -170,6 +172,7 @@ save_host_logs() {
     local host
     have docker || return 0
     for host in $(host_names); do
+        docker container inspect "$(container "$host")" >/dev/null 2>&1 || continue
         docker logs "$(container "$host")" >"$work/logs/$host.log" 2>&1 || true
     done
 }
@@ -197,7 +200,10 @@ remove_containers() {
     local found
     have docker && docker info >/dev/null 2>&1 || return 0
     # The hosts, and a build that was running when its agent was told to end.
-    found=$(docker ps --all --quiet --filter "label=pipeyard.demo=$mark")
+    found=$(
+        docker ps --all --quiet --filter "label=pipeyard.demo=$mark"
+        docker ps --all --quiet --filter "label=pipeyard.agent=$builder"
+    )
     # shellcheck disable=SC2086 # a list of ids
     [ -z "$found" ] || docker rm --force --volumes $found >/dev/null
     found=$(docker network ls --quiet --filter "label=pipeyard.demo=$mark")
