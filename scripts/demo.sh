@@ -14,6 +14,10 @@ set -euo pipefail
 me="demo"
 here=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$here")
+keep=${KEEP:-}
+profile=${PROFILE:-dev}
+host_count=${HOSTS:-3}
+work=$root/.demo
 # shellcheck source=scripts/lib.sh
 . "$here/lib.sh"
 # shellcheck source=scripts/demo/report.sh
@@ -22,11 +26,6 @@ root=$(dirname "$here")
 . "$here/demo/fleet.sh"
 # shellcheck source=scripts/demo/story.sh
 . "$here/demo/story.sh"
-
-keep=${KEEP:-}
-profile=${PROFILE:-dev}
-host_count=${HOSTS:-3}
-work=$root/.demo
 
 # Settings of somebody's own installation must not leak into the demo.
 unset DATABASE_URL PIPEYARD_URL PIPEYARD_TOKEN PIPEYARD_DATA PIPEYARD_LISTEN PIPEYARD_PUBLIC_URL

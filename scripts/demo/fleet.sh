@@ -2,17 +2,20 @@
 # shellcheck disable=SC2154 # demo.sh sets what all parts share
 # The demo's stage: programs, images, a controller, a build agent, hosts; and taking it all away.
 #
-# Everything that is not below .demo carries this checkout's mark, so that two checkouts can run their
-# demos side by side and each removes only its own.
+# Everything that is not below $work carries its mark, so that two checkouts, or a demo and a bench, can
+# run side by side and each removes only its own.
 
-mark=$(printf %s "$root" | sha256sum | cut -c1-8)
+mark=$(printf %s "$work" | sha256sum | cut -c1-8)
 network=pipeyard-demo-$mark
+# A build agent knows its containers by its name, so two on one engine must not share it.
+builder=builder-$mark
 port_first=8470
 host_wait_secs=60
 
 bin=
+# The address agents use, and the one this machine uses: plain HTTP is answered on the loopback only.
 url=
-ca=
+local_url=
 admin_user=
 admin_password=
 port=
@@ -69,7 +72,7 @@ start_fleet() {
     export NO_PROXY='*' no_proxy='*'
     docker network create --label "pipeyard.demo=$mark" "$network" >/dev/null
     start_controller
-    seen "the controller is ready" "GET $url/readyz: 200"
+    seen "the controller is ready" "GET $local_url/readyz: 200"
 
     step "signing in; joining a build agent and $host_count hosts"
     sign_in
@@ -84,16 +87,16 @@ start_controller() {
     gateway=$(docker network inspect -f '{{(index .IPAM.Config 0).Gateway}}' "$network")
     port=$(free_port)
     url=https://$gateway:$port
+    local_url=http://127.0.0.1:$port
     data=$(data_directory)
-    ca=$data/tls/ca.pem
     background controller "$bin/pipeyard-controller" run --data "$data" \
         --listen "0.0.0.0:$port" --public-url "$url"
-    wait_until 60 controller_is_ready || unmet "$url/readyz answers 200 within 60 s" \
+    wait_until 60 controller_is_ready || unmet "$local_url/readyz answers 200 within 60 s" \
         "$(tail -n 3 "$work/logs/controller.log")"
 }
 controller_is_ready() {
     is_running controller || unmet "the controller runs" "$(tail -n 3 "$work/logs/controller.log")"
-    curl -sf --max-time 2 --cacert "$ca" "$url/readyz"
+    curl -sf --max-time 2 "$local_url/readyz"
 }
 
 free_port() {
@@ -121,9 +124,9 @@ sign_in() {
     admin_user=$(sed -n 's/^user: //p' "$data/first-admin")
     admin_password=$(sed -n 's/^password: //p' "$data/first-admin")
     # pipectl keeps its login in the demo's own place, not in the user's.
-    export XDG_CONFIG_HOME=$work/config PIPEYARD_URL=$url NO_COLOR=1
+    export XDG_CONFIG_HOME=$work/config NO_COLOR=1
     printf '%s\n' "$admin_password" |
-        pipectl login "$url" --user "$admin_user" --password-stdin --ca "$ca" | indented
+        pipectl login "$local_url" --user "$admin_user" --password-stdin | indented
 }
 
 # join_token ROLE [TAG...]: a token for as many agents as will use it here.
@@ -133,7 +136,7 @@ join_token() {
 
 start_builder() {
     background builder "$bin/pipeyard-agent" run --state-dir "$work/builder" --url "$url" \
-        --join-token "$(join_token build 1)" --name builder
+        --join-token "$(join_token build 1)" --name "$builder"
 }
 
 start_hosts() {
@@ -145,7 +148,7 @@ start_hosts() {
             --hostname "$host" --network "$network" \
             --volume "$bin/pipeyard-agent:/usr/local/bin/pipeyard-agent:ro" \
             "$image" pipeyard-agent run --state-dir /var/lib/pipeyard-agent \
-            --url "$url" --join-token "$token" --name "$host" >/dev/null
+            --url "$url" --join-token "$token" --name "$host" --tag "host=$host" >/dev/null
     done
 }
 
@@ -154,7 +157,7 @@ wait_for_agents() {
         unmet "$((host_count + 1)) connected agents within $host_wait_secs s" "$(pipectl agents)"
 }
 all_agents_are_here() {
-    [ "$(pipectl agents -o json | jq '[.[] | select(.alive)] | length')" = $((host_count + 1)) ]
+    [ "$(pipectl agents -o json | jq '[.agents[] | select(.alive)] | length')" = $((host_count + 1)) ]
 }
 
 # background NAME COMMAND...: in a session of its own, with a log and a pid file.
@@ -169,6 +172,7 @@ save_host_logs() {
     local host
     have docker || return 0
     for host in $(host_names); do
+        docker container inspect "$(container "$host")" >/dev/null 2>&1 || continue
         docker logs "$(container "$host")" >"$work/logs/$host.log" 2>&1 || true
     done
 }
@@ -196,7 +200,10 @@ remove_containers() {
     local found
     have docker && docker info >/dev/null 2>&1 || return 0
     # The hosts, and a build that was running when its agent was told to end.
-    found=$(docker ps --all --quiet --filter "label=pipeyard.demo=$mark")
+    found=$(
+        docker ps --all --quiet --filter "label=pipeyard.demo=$mark"
+        docker ps --all --quiet --filter "label=pipeyard.agent=$builder"
+    )
     # shellcheck disable=SC2086 # a list of ids
     [ -z "$found" ] || docker rm --force --volumes $found >/dev/null
     found=$(docker network ls --quiet --filter "label=pipeyard.demo=$mark")
@@ -211,7 +218,7 @@ write_env() {
     (
         umask 077
         {
-            printf "PIPEYARD_URL='%s'\n" "$url"
+            printf "PIPEYARD_URL='%s'\n" "$local_url"
             printf "PIPEYARD_TOKEN='%s'\n" "$token"
             printf "PIPEYARD_GIT='%s'\n" "$git_url"
             printf "PIPEYARD_HOSTS='%s'\n" "${pairs# }"

@@ -56,7 +56,8 @@ print_report() {
     cat "$work/answers"
     printf '\nIn all: %s s. Everything expected was seen.\n' \
         "$(seconds $(($(now_ms) - started_ms)))"
-    printf '\nDashboard  %s (its certificate is its own; the authority is %s)\n' "$url" "$ca"
+    printf '\nDashboard  %s (from elsewhere: %s, with a certificate of its own)\n' \
+        "$local_url" "$url"
     printf 'Sign in    %s / %s\n' "$admin_user" "$admin_password"
     if [ -n "$keep" ]; then
         printf "Running    . %s/env for the addresses; 'make demo-stop' ends it\n" "$work"

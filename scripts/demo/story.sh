@@ -51,7 +51,7 @@ push() {
 find_run() {
     local found
     found=$(pipectl runs -o json |
-        jq -r --arg commit "$1" '[.[] | select(.commit == $commit)][0].id // empty')
+        jq -r --arg commit "$1" '[.runs[] | select(.trigger.commit == $commit)][0].id // empty')
     [ -n "$found" ] && echo "$found"
 }
 
@@ -81,7 +81,7 @@ first_release() {
     step "building v1 in Docker, then deploying it host by host"
     watch 0
     all_answer "shop v1"
-    good_digest=$(pipectl deployments -o json | jq -r '.[0].digest')
+    good_digest=$(pipectl deployments -o json | jq -r '.deployments[0].revision.digest')
     seen "v1 is built and deployed" "GET / on each of $host_count hosts: shop v1"
 }
 
