@@ -151,7 +151,11 @@ async fn run(args: RunArgs) -> Result<()> {
     let setup = Setup {
         role: identity.role,
         slots: args.slots,
-        settings: Settings { agent_name: identity.name.clone(), docker_host: args.docker_host },
+        settings: Settings {
+            agent_name: identity.name.clone(),
+            docker_host: args.docker_host,
+            ..Settings::default()
+        },
         cache_bytes_max: args.cache_mb << 20,
         stop_grace: Duration::from_secs(args.stop_grace),
     };

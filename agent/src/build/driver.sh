@@ -75,7 +75,8 @@ list() {
         # What cleans up still runs when the build is stopped.
         if [ "$3" = commands ] && stopped; then return 1; fi
         mark C "$1" "$3" "$item"
-        run "$2" "$control/commands/$1-$3-$item.sh" "$carry"
+        # What is redirected is this shell's own remark on a command that a signal ended.
+        run "$2" "$control/commands/$1-$3-$item.sh" "$carry" 2>/dev/null
         status=$?
         oom_now=$oom_seen
         if [ "$status" -ne 0 ]; then

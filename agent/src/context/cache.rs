@@ -96,6 +96,17 @@ impl Cache {
         self.evict()
     }
 
+    /// Keeps a copy of a file whose digest is known.
+    ///
+    /// # Errors
+    /// When it cannot be copied.
+    pub fn keep(&self, file: &Path, artifact: &Artifact) -> io::Result<()> {
+        let part = tempfile::Builder::new().prefix(".part-").tempfile_in(&self.dir)?;
+        std::fs::copy(file, part.path())?;
+        part.persist(self.dir.join(artifact.digest.as_str()))?;
+        self.evict()
+    }
+
     /// Removes least recently used files until the rest fits.
     fn evict(&self) -> io::Result<()> {
         let mut files = Vec::new();

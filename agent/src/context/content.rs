@@ -69,7 +69,7 @@ impl Content {
         Content { cache, origin: Some((from, key)), cancel }
     }
 
-    /// Only what the cache holds; what is handed in stays where it is.
+    /// Only what the cache holds, and what is handed in is kept there.
     #[must_use]
     pub fn local(cache: Arc<Cache>, cancel: Cancel) -> Content {
         Content { cache, origin: None, cancel }
@@ -113,7 +113,11 @@ impl Content {
     pub async fn upload(&self, file: &Path) -> Result<Artifact, ContentError> {
         let path = file.to_owned();
         let artifact = blocking(move || measure(&path)).await?;
-        let Some((controller, key)) = &self.origin else { return Ok(artifact) };
+        let Some((controller, key)) = &self.origin else {
+            let (cache, path, kept) = (self.cache.clone(), file.to_owned(), artifact.clone());
+            blocking(move || cache.keep(&path, &kept)).await?;
+            return Ok(artifact);
+        };
         let mut backoff = Backoff::default();
         loop {
             let once = controller.upload(*key, &artifact, file);

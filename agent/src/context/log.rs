@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 /// Longest log of one task, in bytes.
-pub const SIZE_MAX: u64 = 256 << 20;
+pub const SIZE_MAX: u64 = 520 << 20;
 
 /// Cheap to clone; all clones write to one log, each write in one piece.
 #[derive(Debug, Clone)]

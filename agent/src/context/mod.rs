@@ -12,7 +12,7 @@ pub use cache::{Cache, measure};
 pub use cancel::{Cancel, Reason};
 pub use content::{Content, ContentError, free_bytes};
 pub use journal::TaskJournal;
-pub use log::{LogWriter, Spool};
+pub use log::{LogWriter, SIZE_MAX as LOG_SIZE_MAX, Spool};
 pub use progress::ProgressSender;
 
 use pipelines::protocol::report::{ErrorCode, Outcome, Step, TaskError};
@@ -42,6 +42,8 @@ pub struct Settings {
     pub agent_name: String,
     /// Where Docker listens; None: what the environment says.
     pub docker_host: Option<String>,
+    /// What builds are allowed here.
+    pub build: crate::build::policy::Policy,
 }
 
 /// Where things are on this host. All of them exist.
