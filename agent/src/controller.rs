@@ -50,14 +50,19 @@ impl CallError {
 
 impl From<reqwest::Error> for CallError {
     fn from(error: reqwest::Error) -> CallError {
-        use std::error::Error;
-        // reqwest's own text says which step failed; the reason a person needs is the innermost one.
-        let mut reason: &dyn Error = &error;
-        while let Some(inner) = reason.source() {
-            reason = inner;
-        }
-        CallError::Unreachable(reason.to_string())
+        CallError::Unreachable(reason(&error))
     }
+}
+
+/// Why a request failed. reqwest's own text says which step; the reason a person needs is the
+/// innermost one.
+#[must_use]
+pub fn reason(error: &reqwest::Error) -> String {
+    let mut reason: &dyn std::error::Error = error;
+    while let Some(inner) = reason.source() {
+        reason = inner;
+    }
+    reason.to_string()
 }
 
 /// Cheap to clone; all clones share one small pool of connections.

@@ -26,6 +26,33 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), sync_dir)
 }
 
+/// Files up to which each is synced by itself. More are left to the file system, which then also
+/// writes what others have in memory.
+const SYNC_EACH_MAX: usize = 64;
+
+/// Makes the content of files durable. Links among them are left out.
+///
+/// # Errors
+/// When one cannot be opened or synced.
+pub fn sync_files<'a>(files: impl Iterator<Item = &'a Path>) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let files: Vec<&Path> = files.collect();
+    let mut devices = Vec::new();
+    for path in &files {
+        let meta = path.symlink_metadata()?;
+        if !meta.is_file() {
+            continue;
+        }
+        if files.len() <= SYNC_EACH_MAX {
+            File::open(path)?.sync_all()?;
+        } else if !devices.contains(&meta.dev()) {
+            nix::unistd::syncfs(File::open(path)?)?;
+            devices.push(meta.dev());
+        }
+    }
+    Ok(())
+}
+
 /// Replaces a file as a whole, readable by its owner alone.
 ///
 /// # Errors

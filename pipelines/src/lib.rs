@@ -3,7 +3,10 @@
 //! Five rules hold for everything in this crate: no IO, no clock, no randomness, no async, no logging.
 //! What a decision needs is an argument; what it wants done is a value it returns.
 
+pub mod command;
+pub mod deploy;
 pub mod ids;
 pub mod protocol;
+pub mod run;
 pub mod spec;
 pub mod time;

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use poll::serve;
+pub use run::failed;
 
 /// How an operator set this agent up.
 #[derive(Debug, Clone)]

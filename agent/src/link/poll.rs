@@ -16,7 +16,7 @@ use pipelines::protocol::{VERSION, report::Outcome};
 use pipelines::time::Millis;
 use std::io;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// Free disk below which an agent takes no work.
@@ -25,6 +25,18 @@ const FREE_MIN: u64 = 64 << 20;
 const KILL_TIME: Duration = Duration::from_secs(15);
 /// Time for last words to the controller when the agent stops.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// A poll that is answered sooner than this, with nothing new, was not held: the controller waits for
+/// something that takes its time here.
+const TOO_SOON: Duration = Duration::from_millis(200);
+
+/// What a reply meant.
+enum News {
+    Some,
+    None,
+    /// It could not be obeyed.
+    Refused,
+}
 
 /// Runs the agent until `stop` resolves and the work has come to an end.
 ///
@@ -73,6 +85,7 @@ async fn poll_for_ever(link: Arc<Link>) {
                 continue;
             }
         };
+        let asked_at = Instant::now();
         let answer = tokio::select! {
             answer = link.controller.poll(&request) => answer,
             // What this poll says is no longer so.
@@ -83,9 +96,17 @@ async fn poll_for_ever(link: Arc<Link>) {
                 if std::mem::replace(&mut away, false) {
                     tracing::info!("the controller is back");
                 }
-                backoff.reset();
                 first = false;
-                link.clone().obey(reply).await;
+                match link.clone().obey(reply).await {
+                    News::Some => backoff.reset(),
+                    // Said again at once, it would be heard again at once.
+                    News::None if asked_at.elapsed() < TOO_SOON => tokio::select! {
+                        () = tokio::time::sleep(TOO_SOON) => {}
+                        _ = changed.changed() => {}
+                    },
+                    News::None => backoff.reset(),
+                    News::Refused => backoff.wait().await,
+                }
             }
             Err(e) => {
                 complain(&e, std::mem::replace(&mut away, true));
@@ -142,41 +163,53 @@ impl Link {
         }
     }
 
-    async fn obey(self: Arc<Self>, reply: PollReply) {
+    async fn obey(self: Arc<Self>, reply: PollReply) -> News {
         let link = self.clone();
         match tokio::task::spawn_blocking(move || link.take_in(reply)).await {
-            Ok(Ok(fresh)) => fresh.into_iter().for_each(|task| self.start(task)),
-            Ok(Err(e)) => tracing::error!("cannot take work: {e}"),
-            Err(e) => tracing::error!("taking work failed: {e}"),
+            Ok(Ok((news, fresh))) => {
+                fresh.into_iter().for_each(|task| self.start(task));
+                news
+            }
+            Ok(Err(e)) => {
+                tracing::error!("cannot take work: {e}");
+                News::Refused
+            }
+            Err(e) => {
+                tracing::error!("taking work failed: {e}");
+                News::Refused
+            }
         }
     }
 
     /// Does what a reply says, except starting; gives back what to start. Blocks.
-    fn take_in(&self, reply: PollReply) -> io::Result<Vec<Arc<Held>>> {
+    fn take_in(&self, reply: PollReply) -> io::Result<(News, Vec<Arc<Held>>)> {
         let heard = self.fence.lock().unwrap_or_else(PoisonError::into_inner).hear(reply.epoch)?;
         if let Err(stale) = heard {
             tracing::warn!("a controller of the past was not obeyed: {stale}");
-            return Ok(Vec::new());
+            return Ok((News::Refused, Vec::new()));
         }
+        self.silence.broken_by_poll(reply.lease);
+        let mut news = false;
         for key in &reply.forget {
             if let Some(task) = self.held().get(key) {
+                news |= !task.unwanted.is_cancelled();
                 task.unwant();
             }
         }
         for key in &reply.cancel {
             if let Some(task) = self.held().get(key) {
+                news |= !task.cancel.is_cancelled();
                 task.cancel.cancel(Reason::Controller);
             }
         }
-        self.silence.broken_by_poll(reply.lease);
         let mut fresh = Vec::new();
-        if self.draining.is_cancelled() {
-            return Ok(fresh);
+        if !self.draining.is_cancelled() {
+            for task in reply.tasks {
+                fresh.extend(self.accept(task)?);
+            }
         }
-        for task in reply.tasks {
-            fresh.extend(self.accept(task)?);
-        }
-        Ok(fresh)
+        let news = if news || !fresh.is_empty() { News::Some } else { News::None };
+        Ok((news, fresh))
     }
 
     /// Takes a task, unless it is known or from the past. Blocks.

@@ -73,7 +73,7 @@ fn context(link: &Link, held: &Held, before: Duration) -> io::Result<TaskContext
 /// The body, told to stop when its time is over or the controller was silent for too long.
 async fn within_limits(link: &Arc<Link>, task: Task, ctx: TaskContext, resume: bool) -> Outcome {
     let left = task.timeout.to_std().saturating_sub(ctx.since.elapsed().to_std());
-    let cancel = ctx.cancel.clone();
+    let (cancel, log) = (ctx.cancel.clone(), ctx.log.clone());
     let is_deploy = matches!(task.work, Work::Deploy(_));
     // A task of its own, so that a mistake of ours in it becomes an outcome and not a dead agent.
     let mut body = tokio::spawn(async move { work(&task, &ctx, resume).await });
@@ -86,10 +86,12 @@ async fn within_limits(link: &Arc<Link>, task: Task, ctx: TaskContext, resume: b
             () = &mut timer, if !timed => {
                 timed = true;
                 cancel.cancel(Reason::TimedOut);
+                log.say("[agent] the task's time is over").await;
             }
             () = &mut lapse, if !lapsed => {
                 lapsed = true;
                 cancel.cancel(Reason::LeaseLapsed);
+                log.say("[agent] the controller is out of reach for too long; nothing is begun").await;
             }
             ended = &mut body => return ended.unwrap_or_else(|e| {
                 tracing::error!("a task's body failed: {e}");

@@ -9,11 +9,30 @@ use serde::{Deserialize, Serialize};
 /// `["**", "!docs/**"]`: matches what one of `include` matches and none of `exclude` does, whatever
 /// their order. `*` and `?` stay within one path component, `**` crosses them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<String>", into = "Vec<String>")]
 pub struct Globs {
-    #[serde(default)]
     pub include: Vec<String>,
-    #[serde(default)]
     pub exclude: Vec<String>,
+}
+
+impl From<Vec<String>> for Globs {
+    fn from(patterns: Vec<String>) -> Self {
+        let mut globs = Globs::default();
+        for pattern in patterns {
+            match pattern.strip_prefix('!') {
+                Some(rest) => globs.exclude.push(rest.to_owned()),
+                None => globs.include.push(pattern),
+            }
+        }
+        globs
+    }
+}
+
+impl From<Globs> for Vec<String> {
+    fn from(globs: Globs) -> Self {
+        let excludes = globs.exclude.into_iter().map(|pattern| format!("!{pattern}"));
+        globs.include.into_iter().chain(excludes).collect()
+    }
 }
 
 impl Globs {

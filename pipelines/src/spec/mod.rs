@@ -12,14 +12,47 @@ pub mod appspec;
 pub mod buildspec;
 pub mod codes;
 mod decode;
+mod excerpt;
 mod globs;
 mod graph;
 pub mod group;
+mod keys;
 mod kind;
+pub mod pipeline;
+mod print;
 mod problem;
+mod schedule;
 mod text;
+#[cfg(test)]
+mod trial;
+mod url;
 mod yaml;
 
 pub use globs::Globs;
+pub use keys::{Keys, keys};
 pub use kind::Kind;
 pub use problem::{Parsed, Problem, Severity};
+pub use schedule::{Day, Span, Window};
+
+/// Every problem of one file.
+#[must_use]
+pub fn lint(kind: Kind, text: &str) -> Vec<Problem> {
+    match kind {
+        Kind::Pipeline => pipeline::parse(text).problems,
+        Kind::Group => group::parse(text).problems,
+        Kind::Buildspec => buildspec::parse(text).problems,
+        Kind::Appspec => appspec::parse(text).problems,
+    }
+}
+
+/// The parse of one file as JSON, in the file's own key names, with defaults filled in and short
+/// forms expanded. The JSON is itself a file that reads as the same thing.
+#[must_use]
+pub fn normalised(kind: Kind, text: &str) -> Parsed<serde_json::Value> {
+    match kind {
+        Kind::Pipeline => pipeline::parse(text).map(|pipeline| pipeline.normalised()),
+        Kind::Group => group::parse(text).map(|group| group.normalised()),
+        Kind::Buildspec => buildspec::parse(text).map(|buildspec| buildspec.normalised()),
+        Kind::Appspec => appspec::parse(text).map(|appspec| appspec.normalised()),
+    }
+}

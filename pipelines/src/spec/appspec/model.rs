@@ -1,6 +1,7 @@
 //! What an appspec says, with the agent's defaults filled in.
 
 use crate::spec::appspec::{Acl, Context};
+use crate::spec::print;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -88,7 +89,7 @@ pub struct Permission {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// The value of the octal digits: `0644` is 420.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "print::octal_option")]
     pub mode: Option<u32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acls: Vec<Acl>,
@@ -109,7 +110,7 @@ pub struct Hook {
     /// Path in the bundle.
     pub location: String,
     /// One hour unless the file says otherwise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "print::seconds_option")]
     pub timeout: Option<Millis>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runas: Option<String>,

@@ -1,0 +1,18 @@
+//! Webhooks of forges. A delivery is verified over its raw bytes, noted, answered, and only then
+//! worked on, by the engine.
+
+mod github;
+
+use crate::state::Controller;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::post;
+
+/// GitHub's own limit on a delivery.
+const BODY_MAX: usize = 25 << 20;
+
+pub fn router() -> Router<Controller> {
+    Router::new()
+        .route("/hooks/github/{name}", post(github::receive))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+}

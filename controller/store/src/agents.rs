@@ -1,0 +1,237 @@
+//! Agents, the tokens they join with, and when they were last heard.
+
+use crate::tokens;
+use ::pipelines::ids::AgentId;
+use ::pipelines::protocol::join::{JoinRequest, Role};
+use ::pipelines::protocol::poll::Installed;
+use ::pipelines::time::{Millis, Timestamp};
+use sqlx::types::Json;
+use sqlx::{FromRow, PgConnection};
+use std::collections::BTreeMap;
+
+pub type Tags = BTreeMap<String, String>;
+
+#[derive(Debug, Clone, FromRow)]
+pub struct Row {
+    pub id: i64,
+    pub name: String,
+    pub role: String,
+    pub tags: Json<Tags>,
+    pub version: String,
+    pub state: String,
+    pub unfit: Option<String>,
+    pub address: Option<String>,
+    pub installed: Json<Vec<Installed>>,
+    /// Milliseconds since the epoch.
+    pub seen_at: i64,
+    pub joined_at: i64,
+    /// Seen within the lease given to the query.
+    pub alive: bool,
+}
+
+impl Row {
+    #[must_use]
+    pub fn id(&self) -> AgentId {
+        AgentId(self.id)
+    }
+
+    #[must_use]
+    pub fn seen_at(&self) -> Timestamp {
+        Timestamp(self.seen_at)
+    }
+
+    #[must_use]
+    pub fn role(&self) -> Role {
+        if self.role == "build" { Role::Build } else { Role::Deploy }
+    }
+}
+
+/// An agent that has proved who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    pub id: AgentId,
+    pub name: String,
+    pub role: Role,
+    /// It takes no new work.
+    pub drained: bool,
+}
+
+/// Why a join is refused. The text is for the person at the host.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    #[error(
+        "the join token is unknown, used up or expired; make a new one with 'pipectl join-token create'"
+    )]
+    Token,
+    #[error(
+        "an agent named {0} exists; choose another --name, or revoke it with 'pipectl agent revoke {0}'"
+    )]
+    NameTaken(String),
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+}
+
+/// Creates a join token and returns its id and secret.
+pub async fn create_join_token(
+    conn: &mut PgConnection,
+    role: Role,
+    tags: &Tags,
+    uses: i32,
+    valid: Millis,
+    by: &str,
+) -> sqlx::Result<(String, String)> {
+    let (id, secret) = (tokens::random(6), tokens::random(24));
+    sqlx::query(
+        "insert into join_tokens (id, secret_hash, role, tags, uses_left, created_by, expires_at)
+         values ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 millisecond')",
+    )
+    .bind(&id)
+    .bind(tokens::hash(&secret))
+    .bind(role.as_str())
+    .bind(Json(tags))
+    .bind(uses)
+    .bind(by)
+    .bind(i64::try_from(valid.0).unwrap_or(i64::MAX))
+    .execute(conn)
+    .await?;
+    Ok((id, secret))
+}
+
+/// Turns a join token into an agent, or repeats an earlier join with a new credential. Returns the
+/// agent, its credential, its role and its tags.
+///
+/// # Errors
+/// [`JoinError`]; the token is used up only when the agent was created.
+pub async fn join(
+    conn: &mut PgConnection,
+    secret: &str,
+    request: &JoinRequest,
+    address: &str,
+) -> Result<(AgentId, String, Role, Tags), JoinError> {
+    let credential = format!("pya{}", tokens::random(32));
+    let join_key = format!("{}:{}", request.token, hex::encode(tokens::hash(&request.idempotency)));
+    let hash = tokens::hash(secret);
+    let repeated: Option<(i64, String, Json<Tags>)> = sqlx::query_as(
+        "update agents set credential_hash = $3
+         from join_tokens where join_tokens.id = $4 and join_tokens.secret_hash = $5
+           and agents.join_key = $1 and agents.name = $2 and agents.state <> 'revoked'
+         returning agents.id, agents.role, agents.tags",
+    )
+    .bind(&join_key)
+    .bind(&request.name)
+    .bind(tokens::hash(&credential))
+    .bind(&request.token)
+    .bind(&hash)
+    .fetch_optional(&mut *conn)
+    .await?;
+    if let Some((id, role, Json(tags))) = repeated {
+        return Ok((AgentId(id), credential, role_from(&role), tags));
+    }
+    let used: Option<(String, Json<Tags>)> = sqlx::query_as(
+        "update join_tokens set uses_left = uses_left - 1
+         where id = $1 and secret_hash = $2 and uses_left > 0 and expires_at > now()
+         returning role, tags",
+    )
+    .bind(&request.token)
+    .bind(&hash)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some((role, Json(fixed))) = used else { return Err(JoinError::Token) };
+    // What the token fixes wins over what the host says of itself.
+    let mut tags = request.tags.clone();
+    tags.extend(fixed);
+    let created: Option<i64> = sqlx::query_scalar(
+        "insert into agents (name, role, tags, version, credential_hash, join_key, address)
+         values ($1, $2, $3, $4, $5, $6, $7) on conflict (name) do nothing returning id",
+    )
+    .bind(&request.name)
+    .bind(&role)
+    .bind(Json(&tags))
+    .bind(&request.version)
+    .bind(tokens::hash(&credential))
+    .bind(&join_key)
+    .bind(address)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(id) = created else { return Err(JoinError::NameTaken(request.name.clone())) };
+    Ok((AgentId(id), credential, role_from(&role), tags))
+}
+
+fn role_from(text: &str) -> Role {
+    if text == "build" { Role::Build } else { Role::Deploy }
+}
+
+/// The agent a credential belongs to; None when it is unknown or revoked.
+pub async fn by_credential(
+    conn: &mut PgConnection,
+    credential: &str,
+) -> sqlx::Result<Option<Known>> {
+    let row: Option<(i64, String, String, String)> = sqlx::query_as(
+        "select id, name, role, state from agents
+         where credential_hash = $1 and state <> 'revoked'",
+    )
+    .bind(tokens::hash(credential))
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|(id, name, role, state)| Known {
+        id: AgentId(id),
+        name,
+        role: role_from(&role),
+        drained: state == "drained",
+    }))
+}
+
+/// Notes many agents as heard just now, in one statement.
+pub async fn note_seen(conn: &mut PgConnection, agents: &[AgentId]) -> sqlx::Result<()> {
+    let ids: Vec<i64> = agents.iter().map(|id| id.0).collect();
+    sqlx::query("update agents set seen_at = now() where id = any($1)")
+        .bind(ids)
+        .execute(conn)
+        .await
+        .map(|_| ())
+}
+
+/// Notes what an agent says of itself; writes only when something changed.
+pub async fn note_condition(
+    conn: &mut PgConnection,
+    agent: AgentId,
+    version: &str,
+    unfit: Option<&str>,
+    installed: &[Installed],
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update agents set version = $2, unfit = $3, installed = $4
+         where id = $1 and (version, coalesce(unfit, ''), installed)
+               is distinct from ($2, coalesce($3, ''), $4)",
+    )
+    .bind(agent.0)
+    .bind(version)
+    .bind(unfit)
+    .bind(Json(installed))
+    .execute(conn)
+    .await
+    .map(|_| ())
+}
+
+/// Every agent that was not revoked, by role and name.
+pub async fn list(conn: &mut PgConnection, lease: Millis) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as(
+        "select id, name, role, tags, version, state, unfit, address, installed,
+                ms(seen_at) as seen_at, ms(joined_at) as joined_at,
+                seen_at > now() - $1 * interval '1 millisecond' as alive
+         from agents where state <> 'revoked' order by role, name",
+    )
+    .bind(i64::try_from(lease.0).unwrap_or(i64::MAX))
+    .fetch_all(conn)
+    .await
+}
+
+/// Sets `active` or `drained`, or revokes for good; false when there is no such agent.
+pub async fn set_state(conn: &mut PgConnection, name: &str, state: &str) -> sqlx::Result<bool> {
+    let done = sqlx::query("update agents set state = $2 where name = $1 and state <> 'revoked'")
+        .bind(name)
+        .bind(state)
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}

@@ -1,0 +1,242 @@
+//! Deployments: the state row the engine advances, and what pages and commands read.
+
+use crate::inbox;
+use ::pipelines::command::Waiting;
+use ::pipelines::deploy::{Event, Plan, State};
+use ::pipelines::ids::{DeploymentId, RunId};
+use ::pipelines::protocol::task::{Purpose, Revision};
+use ::pipelines::time::Timestamp;
+use sqlx::types::Json;
+use sqlx::{FromRow, PgConnection};
+
+#[derive(Debug, Clone, FromRow)]
+pub struct Row {
+    pub id: i64,
+    pub group_id: i64,
+    pub group_name: String,
+    pub run_id: Option<i64>,
+    pub action: Option<String>,
+    pub attempt: Option<i32>,
+    pub purpose: String,
+    pub revision: Json<Revision>,
+    /// None until the engine first looked at it.
+    pub plan: Option<Json<Plan>>,
+    pub status: String,
+    pub state: Option<Json<State>>,
+    pub waiting: Json<Vec<Waiting>>,
+    pub version: i32,
+    pub stuck: Option<String>,
+    pub created_by: String,
+    pub created_at: i64,
+    pub finished_at: Option<i64>,
+}
+
+impl Row {
+    #[must_use]
+    pub fn id(&self) -> DeploymentId {
+        DeploymentId(self.id)
+    }
+
+    #[must_use]
+    pub fn purpose(&self) -> Purpose {
+        if self.purpose == "rollback" { Purpose::Rollback } else { Purpose::Forward }
+    }
+}
+
+/// The order for a new deployment.
+#[derive(Debug, Clone)]
+pub struct Order<'a> {
+    pub group: i64,
+    pub revision: &'a Revision,
+    pub purpose: Purpose,
+    pub by: &'a str,
+    /// The run's action that waits for it: run, action, attempt.
+    pub run: Option<(RunId, &'a str, u32)>,
+}
+
+macro_rules! select {
+    ($tail:literal) => {
+        concat!(
+            "select deployments.id, group_id, groups.name as group_name, run_id, action, attempt,
+                    purpose, revision, plan, status, state, waiting, deployments.version, stuck,
+                    created_by, ms(deployments.created_at) as created_at,
+                    ms(finished_at) as finished_at
+             from deployments join groups on groups.id = group_id ",
+            $tail
+        )
+    };
+}
+
+/// Creates a queued deployment, or finds the one this run's action created before. Wake the engine
+/// after the commit. Queued forward deployments of the group it makes pointless are told so.
+pub async fn create(conn: &mut PgConnection, order: &Order<'_>) -> sqlx::Result<DeploymentId> {
+    let (run, action, attempt) = match order.run {
+        Some((run, action, attempt)) => (Some(run.0), Some(action), i32::try_from(attempt).ok()),
+        None => (None, None, None),
+    };
+    let purpose = match order.purpose {
+        Purpose::Forward => "forward",
+        Purpose::Rollback => "rollback",
+    };
+    let created: Option<i64> = sqlx::query_scalar(
+        "insert into deployments
+             (group_id, run_id, action, attempt, purpose, revision, status, created_by)
+         values ($1, $2, $3, $4, $5, $6, 'queued', $7)
+         on conflict (run_id, action, attempt) do nothing returning id",
+    )
+    .bind(order.group)
+    .bind(run)
+    .bind(action)
+    .bind(attempt)
+    .bind(purpose)
+    .bind(Json(order.revision))
+    .bind(order.by)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(id) = created else {
+        let id: i64 = sqlx::query_scalar(
+            "select id from deployments where run_id = $1 and action = $2 and attempt = $3",
+        )
+        .bind(run)
+        .bind(action)
+        .bind(attempt)
+        .fetch_one(conn)
+        .await?;
+        return Ok(DeploymentId(id));
+    };
+    let id = DeploymentId(id);
+    inbox::post_deployment(conn, id, &Event::Tick).await?;
+    for other in queued(conn, order.group).await? {
+        if other != id {
+            inbox::post_deployment(conn, other, &Event::Supersede { by: id.to_string() }).await?;
+        }
+    }
+    Ok(id)
+}
+
+async fn queued(conn: &mut PgConnection, group: i64) -> sqlx::Result<Vec<DeploymentId>> {
+    let ids: Vec<i64> = sqlx::query_scalar(
+        "select id from deployments
+         where group_id = $1 and finished_at is null and status = 'queued' and purpose = 'forward'",
+    )
+    .bind(group)
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().map(DeploymentId).collect())
+}
+
+pub async fn by_id(conn: &mut PgConnection, id: DeploymentId) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as(select!("where deployments.id = $1")).bind(id.0).fetch_optional(conn).await
+}
+
+/// The unfinished deployments of a group, oldest first, with their status.
+pub async fn unfinished(
+    conn: &mut PgConnection,
+    group: i64,
+) -> sqlx::Result<Vec<(DeploymentId, String)>> {
+    let rows: Vec<(i64, String)> = sqlx::query_as(
+        "select id, status from deployments where group_id = $1 and finished_at is null order by id",
+    )
+    .bind(group)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|(id, status)| (DeploymentId(id), status)).collect())
+}
+
+/// Deployments at work on any of these agents, to be told that one of them fell silent or came back.
+pub async fn at_work_on(
+    conn: &mut PgConnection,
+    agents: &[i64],
+) -> sqlx::Result<Vec<DeploymentId>> {
+    let ids: Vec<i64> = sqlx::query_scalar(
+        "select id from deployments
+         where status in ('running', 'failing', 'rolling-back')
+           and exists (select from unnest($1::bigint[]) as agent
+                       where state->'hosts' ? agent::text)",
+    )
+    .bind(agents)
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().map(DeploymentId).collect())
+}
+
+/// What a decision left behind.
+pub struct Save<'a> {
+    pub plan: &'a Plan,
+    pub state: &'a State,
+    pub waiting: &'a [Waiting],
+    pub wake_at: Option<Timestamp>,
+    /// The version the decision was made on.
+    pub version: i32,
+}
+
+/// Saves a decision; false when the row was changed since it was read, and nothing was written.
+pub async fn save(
+    conn: &mut PgConnection,
+    id: DeploymentId,
+    save: &Save<'_>,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "update deployments set plan = $3, state = $4, status = $5, waiting = $6,
+                wake_at = from_ms($7), version = version + 1,
+                finished_at = case when $8 then now() end
+         where id = $1 and version = $2",
+    )
+    .bind(id.0)
+    .bind(save.version)
+    .bind(Json(save.plan))
+    .bind(Json(save.state))
+    .bind(save.state.phase.as_str())
+    .bind(Json(save.waiting))
+    .bind(save.wake_at.map(|at| at.0))
+    .bind(save.state.phase.is_final())
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+pub async fn mark_stuck(conn: &mut PgConnection, id: DeploymentId, why: &str) -> sqlx::Result<()> {
+    sqlx::query("update deployments set stuck = $2 where id = $1")
+        .bind(id.0)
+        .bind(why)
+        .execute(conn)
+        .await
+        .map(|_| ())
+}
+
+/// Newest first, older than `before`, of one group or of all.
+pub async fn list(
+    conn: &mut PgConnection,
+    group: Option<&str>,
+    before: Option<DeploymentId>,
+    limit: i64,
+) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as(select!(
+        "where ($1::text is null or groups.name = $1)
+           and ($2::bigint is null or deployments.id < $2)
+         order by deployments.id desc limit $3"
+    ))
+    .bind(group)
+    .bind(before.map(|id| id.0))
+    .bind(limit)
+    .fetch_all(conn)
+    .await
+}
+
+/// The revisions that were deployed to the group with success, newest first, each once.
+pub async fn good_revisions(
+    conn: &mut PgConnection,
+    group: i64,
+    limit: i64,
+) -> sqlx::Result<Vec<(DeploymentId, Revision)>> {
+    let rows: Vec<(i64, Json<Revision>)> = sqlx::query_as(
+        "select max(id) as id, (array_agg(revision order by id desc))[1] as revision
+         from deployments where group_id = $1 and status = 'succeeded'
+         group by revision->'bundle'->>'digest' order by 1 desc limit $2",
+    )
+    .bind(group)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|(id, Json(revision))| (DeploymentId(id), revision)).collect())
+}

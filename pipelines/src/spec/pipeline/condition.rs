@@ -1,0 +1,179 @@
+//! Conditions: what has to hold, and what happens otherwise.
+
+use crate::spec::codes;
+use crate::spec::decode::{Fields, Report};
+use crate::spec::yaml::Node;
+use crate::spec::{Window, print};
+use crate::time::Millis;
+use serde::{Deserialize, Serialize};
+
+/// All rules of `require` have to hold; where one does not, `otherwise` happens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Condition {
+    pub require: Vec<Rule>,
+    pub otherwise: Otherwise,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Otherwise {
+    Fail,
+    Skip,
+    /// Ask again until it holds or the timeout comes.
+    Wait,
+    /// Back to the last execution that succeeded in the stage.
+    Rollback,
+}
+
+/// What a failed stage does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnStageFailure {
+    #[default]
+    Fail,
+    Rollback,
+    Retry,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    Variable {
+        /// A text with references, such as `#{variables.LEVEL}`.
+        value: String,
+        #[serde(flatten)]
+        comparison: Comparison,
+    },
+    /// Now is within the window.
+    Window(Window),
+    /// The URL answers with the status.
+    Http {
+        url: String,
+        status: u16,
+        #[serde(with = "print::time")]
+        timeout: Millis,
+    },
+    /// A monitor of a deployment group is green.
+    Monitor { group: String, name: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Comparison {
+    Equals(String),
+    Not(String),
+    Contains(String),
+    /// A glob.
+    Matches(String),
+}
+
+const HTTP_TIMEOUT: Millis = Millis::from_secs(10);
+
+/// Reads a condition; `allowed` are the words `otherwise` may say here, the first its default.
+pub(super) fn read(
+    report: &mut Report,
+    node: &Node,
+    path: &str,
+    allowed: &[(&'static str, Otherwise)],
+) -> Option<Condition> {
+    let mut fields = Fields::open(report, node, path)?;
+    let help = "list rules, such as `- http: {url: …}`";
+    let require = fields.require(report, "require", help).map(|node| {
+        let items = report.list(node, &fields.join("require"));
+        if items.is_empty() {
+            report.error(node.at, codes::MISSING_KEY, "a condition without rules", help);
+        }
+        rules(report, items, &fields.join("require"))
+    });
+    let otherwise = match fields.get("otherwise") {
+        Some(node) => report.choice(node, &fields.join("otherwise"), allowed),
+        None => Some(allowed[0].1),
+    };
+    fields.finish(report);
+    Some(Condition { require: require?, otherwise: otherwise? })
+}
+
+fn rules(report: &mut Report, items: &[Node], path: &str) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        let Some(mut fields) = Fields::open(report, item, &path) else { continue };
+        let before = rules.len();
+        let mut known = false;
+        if let Some(node) = fields.get("variable") {
+            known = true;
+            rules.extend(variable(report, node, &fields.join("variable")));
+        }
+        if let Some(node) = fields.get("window") {
+            known = true;
+            rules.extend(report.window(node, &fields.join("window")).map(Rule::Window));
+        }
+        if let Some(node) = fields.get("http") {
+            known = true;
+            rules.extend(http(report, node, &fields.join("http")));
+        }
+        if let Some(node) = fields.get("monitor") {
+            known = true;
+            rules.extend(monitor(report, node, &fields.join("monitor")));
+        }
+        if !known || rules.len() > before + 1 {
+            let message = format!("`{path}` has to be exactly one rule");
+            let help = "write one of variable, window, http, monitor; each rule its own entry";
+            report.error(item.at, codes::ACTION_KIND, message, help);
+        }
+        fields.finish(report);
+    }
+    rules
+}
+
+fn variable(report: &mut Report, node: &Node, path: &str) -> Option<Rule> {
+    let mut fields = Fields::open(report, node, path)?;
+    let value = fields.require(report, "value", "write a text such as '#{variables.LEVEL}'");
+    let value = value.and_then(|node| report.text(node, &fields.join("value")));
+    let mut found = Vec::new();
+    let mut compare = |report: &mut Report, key, make: fn(String) -> Comparison| {
+        if let Some(node) = fields.get(key) {
+            found.extend(report.text(node, &fields.join(key)).map(make));
+        }
+    };
+    compare(report, "equals", Comparison::Equals);
+    compare(report, "not", Comparison::Not);
+    compare(report, "contains", Comparison::Contains);
+    compare(report, "matches", Comparison::Matches);
+    if let [Comparison::Matches(pattern)] = found.as_slice() {
+        report.glob(node, &fields.join("matches"), pattern);
+    }
+    if found.len() != 1 {
+        let message = format!("`{path}` has to compare in exactly one way");
+        let help = "write one of equals, not, contains, matches";
+        report.error(node.at, codes::MISSING_KEY, message, help);
+    }
+    fields.finish(report);
+    Some(Rule::Variable { value: value?, comparison: found.pop()? })
+}
+
+fn http(report: &mut Report, node: &Node, path: &str) -> Option<Rule> {
+    let mut fields = Fields::open(report, node, path)?;
+    let url = fields.require(report, "url", "write https://…");
+    let url = url.and_then(|node| report.http_url(node, &fields.join("url")));
+    let status = fields.get("status");
+    let status = status.map(|node| report.number(node, &fields.join("status"), 100..=599));
+    let timeout = fields.get("timeout");
+    let timeout = timeout.map(|node| report.duration(node, &fields.join("timeout")));
+    fields.finish(report);
+    let status = u16::try_from(status.unwrap_or(Some(200))?).ok()?;
+    Some(Rule::Http { url: url?, status, timeout: timeout.unwrap_or(Some(HTTP_TIMEOUT))? })
+}
+
+fn monitor(report: &mut Report, node: &Node, path: &str) -> Option<Rule> {
+    let mut fields = Fields::open(report, node, path)?;
+    let mut name = |report: &mut Report, key, help| {
+        let node = fields.require(report, key, help)?;
+        report.name(node, &fields.join(key))
+    };
+    let group = name(report, "group", "name the deployment group");
+    let monitor = name(report, "name", "name one of the group's monitors");
+    fields.finish(report);
+    Some(Rule::Monitor { group: group?, name: monitor? })
+}

@@ -1,0 +1,176 @@
+//! A deployment in JSON.
+
+use super::shared::{self, RevisionBody, WaitingBody};
+use super::tasks::{ErrorBody, TaskBody};
+use crate::words;
+use pipelines::deploy::{HostState, Plan, State};
+use pipelines::ids::RunId;
+use serde::Serialize;
+use store::deployments::Row;
+use store::{history, tasks};
+
+/// A line of a list.
+#[derive(Debug, Serialize)]
+pub struct DeploymentSummary {
+    id: String,
+    group: String,
+    /// forward, rollback
+    purpose: String,
+    status: String,
+    sentence: String,
+    revision: RevisionBody,
+    waiting: Vec<WaitingBody>,
+    hosts_total: usize,
+    hosts_updated: usize,
+    run: Option<String>,
+    action: Option<String>,
+    created_by: String,
+    created_at: String,
+    finished_at: Option<String>,
+    /// A defect keeps the engine from deciding; the text says which.
+    stuck: Option<String>,
+}
+
+impl From<&Row> for DeploymentSummary {
+    fn from(row: &Row) -> DeploymentSummary {
+        DeploymentSummary {
+            id: row.id().to_string(),
+            group: row.group_name.clone(),
+            purpose: row.purpose.clone(),
+            status: row.status.clone(),
+            sentence: words::deployment::sentence(row),
+            revision: RevisionBody::from(&row.revision.0),
+            waiting: shared::all(&row.waiting),
+            hosts_total: row.plan.as_ref().map_or(0, |plan| plan.hosts.len()),
+            hosts_updated: row.state.as_ref().map_or(0, |state| state.updated()),
+            run: row.run_id.map(|id| RunId(id).to_string()),
+            action: row.action.clone(),
+            created_by: row.created_by.clone(),
+            created_at: shared::at(row.created_at),
+            finished_at: row.finished_at.map(shared::at),
+            stuck: row.stuck.clone(),
+        }
+    }
+}
+
+/// All of one deployment.
+#[derive(Debug, Serialize)]
+pub struct DeploymentBody {
+    #[serde(flatten)]
+    summary: DeploymentSummary,
+    application: Option<String>,
+    strategy: Option<String>,
+    /// Why it turned back or ended badly.
+    cause: Option<String>,
+    paused: Option<PauseBody>,
+    started_at: Option<String>,
+    rollback_at: Option<String>,
+    steps: Vec<StepBody>,
+    hosts: Vec<HostBody>,
+    history: Vec<HistoryBody>,
+}
+
+#[derive(Debug, Serialize)]
+struct PauseBody {
+    by: String,
+    since: String,
+}
+
+#[derive(Debug, Serialize)]
+struct StepBody {
+    number: usize,
+    sentence: String,
+    /// done, now, next
+    state: &'static str,
+    hosts: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct HostBody {
+    id: String,
+    name: String,
+    /// pending, updating, updated, failed, lost, rolling-back, rolled-back, rollback-failed
+    state: &'static str,
+    message: Option<String>,
+    error: Option<ErrorBody>,
+    /// What it is known to serve, as far as this deployment knows.
+    revision: Option<String>,
+    /// What a rollback returns it to.
+    prior: Option<String>,
+    attempt: u32,
+    tasks: Vec<TaskBody>,
+}
+
+#[derive(Debug, Serialize)]
+struct HistoryBody {
+    at: String,
+    text: String,
+    status: String,
+}
+
+impl DeploymentBody {
+    pub fn new(row: &Row, tasks: &[tasks::Row], history: &[history::Row]) -> DeploymentBody {
+        let (plan, state) =
+            (row.plan.as_ref().map(|plan| &plan.0), row.state.as_ref().map(|state| &state.0));
+        let lines = words::history::of_deployment(history, plan).into_iter();
+        let history = lines.map(|line| HistoryBody {
+            at: words::time::rfc3339(line.at),
+            text: line.text,
+            status: line.status,
+        });
+        let (steps, hosts) = match (plan, state) {
+            (Some(plan), Some(state)) => (steps(plan, state), hosts(plan, state, tasks)),
+            _ => (Vec::new(), Vec::new()),
+        };
+        let paused = state.and_then(|state| state.paused.as_ref());
+        DeploymentBody {
+            summary: DeploymentSummary::from(row),
+            application: plan.map(|plan| plan.application.clone()),
+            strategy: plan.map(|plan| plan.strategy.clone()),
+            cause: state.and_then(|state| state.cause.as_ref()).map(ToString::to_string),
+            paused: paused.map(|pause| PauseBody {
+                by: pause.by.clone(),
+                since: words::time::rfc3339(pause.since),
+            }),
+            started_at: state.and_then(|state| shared::at_opt(state.started_at)),
+            rollback_at: state.and_then(|state| shared::at_opt(state.rollback_at)),
+            steps,
+            hosts,
+            history: history.collect(),
+        }
+    }
+}
+
+fn steps(plan: &Plan, state: &State) -> Vec<StepBody> {
+    let steps = plan.steps.iter().enumerate().map(|(index, step)| StepBody {
+        number: index + 1,
+        sentence: step.sentence(plan),
+        state: words::deployment::step_state(state, index),
+        hosts: step.hosts().iter().map(|id| plan.host_name(*id)).collect(),
+    });
+    steps.collect()
+}
+
+fn hosts(plan: &Plan, state: &State, tasks: &[tasks::Row]) -> Vec<HostBody> {
+    let hosts = plan.hosts.iter().filter_map(|planned| {
+        let host = state.hosts.get(&planned.id)?;
+        let own = tasks.iter().filter(|task| task.agent_id == Some(planned.id.0));
+        let error = match &host.state {
+            HostState::Failed { error } => Some(error),
+            _ => None,
+        };
+        Some(HostBody {
+            id: planned.id.to_string(),
+            name: planned.name.clone(),
+            state: host.state.as_str(),
+            message: words::deployment::host_message(&host.state),
+            error: error.map(ErrorBody::from),
+            revision: words::deployment::host_revision(plan, planned, host)
+                .map(|revision| revision.label.clone()),
+            prior: planned.prior.as_ref().map(|revision| revision.label.clone()),
+            attempt: host.attempt,
+            tasks: own.map(TaskBody::from).collect(),
+        })
+    });
+    hosts.collect()
+}

@@ -1,0 +1,301 @@
+//! What people want done, written down for the engine: shared by pages and JSON. Everything here
+//! checks first, so that a click on an old page says what is wrong instead of being ignored.
+
+use crate::auth::Person;
+use crate::error::{Error, Result};
+use crate::extract::id;
+use pipelines::deploy::Event as DeploymentEvent;
+use pipelines::ids::{DeploymentId, RunId};
+use pipelines::protocol::task::{Purpose, Revision};
+use pipelines::run::trigger::{PushedCommit, Trigger, TriggerKind, sources};
+use pipelines::run::{ActionState, Event as RunEvent};
+use std::collections::BTreeMap;
+use store::PgConnection;
+use store::{deployments, groups, inbox, pipelines as registered, runs};
+
+/// Longer texts from people are cut.
+const TEXT_MAX: usize = 1000;
+
+pub struct NewRun {
+    /// Empty or None: the branch's newest.
+    pub commit: Option<String>,
+    /// None: the branch the pipeline names.
+    pub branch: Option<String>,
+    pub variables: BTreeMap<String, String>,
+}
+
+/// Creates a run by hand. Wake the engine after the commit.
+pub async fn start_run(
+    conn: &mut PgConnection,
+    pipeline: &registered::Row,
+    person: &Person,
+    new: NewRun,
+) -> Result<RunId> {
+    let spec = &pipeline.spec.0;
+    check_variables(spec, &new.variables)?;
+    let commit = new.commit.filter(|commit| !commit.is_empty());
+    let branch = new.branch.filter(|branch| !branch.is_empty());
+    if let Some(commit) = &commit {
+        let is_commit = commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit());
+        if !is_commit {
+            return Err(Error::bad_request(
+                format!("'{commit}' is not a commit"),
+                "give all 40 digits: git rev-parse HEAD",
+            ));
+        }
+    }
+    let push = if commit.is_some() || branch.is_some() {
+        let Some((_, source)) = sources(spec).next() else {
+            return Err(Error::bad_request(
+                format!("pipeline {} has no source action", pipeline.name),
+                "start it without a commit and a branch",
+            ));
+        };
+        Some(PushedCommit {
+            from: source.from.clone(),
+            branch: branch.unwrap_or_else(|| source.branch.clone()),
+            commit: commit.map(|commit| commit.to_ascii_lowercase()).unwrap_or_default(),
+        })
+    } else {
+        None
+    };
+    let label = push.as_ref().map(|push| push.commit.chars().take(7).collect::<String>());
+    let (kind, by) = (TriggerKind::Manual, person.name().to_owned());
+    let trigger = Trigger { kind, by, push, variables: new.variables };
+    Ok(runs::create(conn, pipeline.id, &trigger, &label.unwrap_or_default()).await?)
+}
+
+fn check_variables(
+    spec: &pipelines::spec::pipeline::Pipeline,
+    given: &BTreeMap<String, String>,
+) -> Result<()> {
+    if let Some(unknown) = given.keys().find(|name| !spec.variables.contains_key(*name)) {
+        let known: Vec<&str> = spec.variables.keys().map(String::as_str).collect();
+        let help = match known.as_slice() {
+            [] => "the pipeline declares no variables".to_owned(),
+            known => format!("it declares {}", known.join(", ")),
+        };
+        return Err(Error::bad_request(format!("there is no variable '{unknown}'"), help));
+    }
+    let missing = spec
+        .variables
+        .iter()
+        .find(|(name, variable)| variable.default.is_none() && !given.contains_key(*name));
+    match missing {
+        Some((name, _)) => Err(Error::bad_request(
+            format!("variable '{name}' has no default and was not given"),
+            format!("give it: --var {name}=VALUE"),
+        )),
+        None => Ok(()),
+    }
+}
+
+pub async fn run(conn: &mut PgConnection, text: &str) -> Result<runs::Row> {
+    let run: RunId = id("run", text)?;
+    let row = runs::by_id(conn, run).await?;
+    row.ok_or_else(|| Error::not_found(format!("run {run}"), "see 'pipectl runs'"))
+}
+
+pub async fn stop_run(
+    conn: &mut PgConnection,
+    row: &runs::Row,
+    person: &Person,
+    reason: &str,
+    abandon: bool,
+) -> Result<()> {
+    if row.state.phase.is_final() {
+        return Err(Error::conflict(
+            format!("run {} is over: {}", row.id(), row.status),
+            "there is nothing to stop",
+        ));
+    }
+    let event = RunEvent::Stop { by: person.name().to_owned(), reason: cut(reason), abandon };
+    Ok(inbox::post_run(conn, row.id(), &event).await?)
+}
+
+/// An answer to an approval.
+pub struct Decision<'a> {
+    pub action: &'a str,
+    pub approved: bool,
+    pub comment: &'a str,
+    /// The attempt the person looked at: a page of an earlier one decides nothing.
+    pub attempt: Option<u32>,
+}
+
+pub async fn decide_approval(
+    conn: &mut PgConnection,
+    row: &runs::Row,
+    person: &Person,
+    decision: &Decision<'_>,
+) -> Result<()> {
+    let (run, action) = (row.id(), decision.action);
+    let Some(record) = row.state.actions.get(action) else {
+        let help = format!("see 'pipectl status {run}'");
+        return Err(Error::not_found(format!("action '{action}' in run {run}"), help));
+    };
+    let asks = matches!(record.state, ActionState::Asking { .. });
+    if !asks || decision.attempt.is_some_and(|attempt| attempt != record.attempt) {
+        return Err(Error::conflict(
+            format!("{action} of run {run} does not wait for an answer: {}", record.state.as_str()),
+            "look at the run again",
+        ));
+    }
+    let event = RunEvent::Decided {
+        action: action.to_owned(),
+        by: person.name().to_owned(),
+        approved: decision.approved,
+        comment: cut(decision.comment),
+    };
+    Ok(inbox::post_run(conn, run, &event).await?)
+}
+
+pub async fn deployment(conn: &mut PgConnection, text: &str) -> Result<deployments::Row> {
+    let deployment: DeploymentId = id("deployment", text)?;
+    let row = deployments::by_id(conn, deployment).await?;
+    let help = "see 'pipectl deployments'";
+    row.ok_or_else(|| Error::not_found(format!("deployment {deployment}"), help))
+}
+
+/// What somebody wants of a deployment at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Steer {
+    Abort,
+    Pause,
+    Resume,
+}
+
+pub async fn steer(
+    conn: &mut PgConnection,
+    row: &deployments::Row,
+    person: &Person,
+    steer: Steer,
+    reason: &str,
+) -> Result<()> {
+    let id = row.id();
+    if row.finished_at.is_some() {
+        return Err(Error::conflict(
+            format!("deployment {id} is over: {}", row.status),
+            "to go back to an earlier revision, use 'pipectl rollback'",
+        ));
+    }
+    let paused = row.state.as_ref().is_some_and(|state| state.paused.is_some());
+    if steer == Steer::Resume && !paused {
+        return Err(Error::conflict(format!("deployment {id} is not paused"), "nothing to resume"));
+    }
+    let by = person.name().to_owned();
+    let event = match steer {
+        Steer::Abort => DeploymentEvent::Abort { by, reason: cut(reason) },
+        Steer::Pause => DeploymentEvent::Pause { by },
+        Steer::Resume => DeploymentEvent::Resume { by },
+    };
+    Ok(inbox::post_deployment(conn, id, &event).await?)
+}
+
+pub async fn group(conn: &mut PgConnection, name: &str) -> Result<groups::Row> {
+    let row = groups::by_name(conn, name).await?;
+    let help = "see 'pipectl groups', or register it with 'pipectl apply'";
+    row.ok_or_else(|| Error::not_found(format!("deployment group '{name}'"), help))
+}
+
+/// Orders an earlier good revision. `to`: a deployment or (the start of) a digest; None: the newest
+/// good revision that is not what the group serves now.
+pub async fn roll_back(
+    conn: &mut PgConnection,
+    group: &groups::Row,
+    person: &Person,
+    to: Option<&str>,
+) -> Result<(DeploymentId, Revision)> {
+    let good = deployments::good_revisions(conn, group.id, 50).await?;
+    let base = group.base.as_ref().map(|base| &base.0);
+    let target = pick_target(&group.name, &good, base, to)?;
+    let by = person.name();
+    let purpose = Purpose::Rollback;
+    let order = deployments::Order { group: group.id, revision: target, purpose, by, run: None };
+    Ok((deployments::create(conn, &order).await?, target.clone()))
+}
+
+fn pick_target<'a>(
+    group: &str,
+    good: &'a [(DeploymentId, Revision)],
+    base: Option<&Revision>,
+    to: Option<&str>,
+) -> Result<&'a Revision> {
+    let is_base =
+        |revision: &Revision| base.is_some_and(|b| b.bundle.digest == revision.bundle.digest);
+    let Some(to) = to.map(str::trim).filter(|to| !to.is_empty()) else {
+        let earlier = good.iter().map(|(_, revision)| revision).find(|revision| !is_base(revision));
+        return earlier.ok_or_else(|| {
+            Error::conflict(
+                format!("{group} has no earlier revision to go back to"),
+                match good.len() {
+                    0 => "no deployment to it has succeeded yet",
+                    _ => "only one revision was ever deployed to it with success",
+                },
+            )
+        });
+    };
+    let digits = to.strip_prefix("sha256:").unwrap_or(to);
+    let by_digest = |revision: &Revision| {
+        digits.len() >= 7 && revision.bundle.digest.as_str().starts_with(digits)
+    };
+    let by_id = |id: DeploymentId| to.parse() == Ok(id) || (to == id.to_string());
+    let found = good.iter().find(|(id, revision)| by_id(*id) || by_digest(revision));
+    found.map(|(_, revision)| revision).ok_or_else(|| {
+        let known: Vec<String> = good
+            .iter()
+            .take(5)
+            .map(|(id, revision)| format!("{id} ({})", revision.label))
+            .collect();
+        Error::conflict(
+            format!("'{to}' is no revision that was deployed to {group} with success"),
+            if known.is_empty() {
+                "no deployment to it has succeeded yet".to_owned()
+            } else {
+                format!("choose one of: {}", known.join(", "))
+            },
+        )
+    })
+}
+
+fn cut(text: &str) -> String {
+    text.trim().chars().take(TEXT_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::sample;
+
+    fn good() -> Vec<(DeploymentId, Revision)> {
+        vec![
+            (DeploymentId(7), sample::revision('c', "c0ffee1 Third")),
+            (DeploymentId(5), sample::revision('b', "bad5eed Second")),
+            (DeploymentId(2), sample::revision('a', "a11ce00 First")),
+        ]
+    }
+
+    #[test]
+    fn a_rollback_goes_to_the_newest_good_revision_that_is_not_in_place() {
+        let good = good();
+        let base = good[0].1.clone();
+        let target =
+            |to| pick_target("production", &good, Some(&base), to).map(|r| r.label.as_str());
+        assert_eq!(target(None).unwrap(), "bad5eed Second");
+        assert_eq!(target(Some("d-2")).unwrap(), "a11ce00 First");
+        let digest = "a".repeat(64);
+        assert_eq!(target(Some(&digest)).unwrap(), "a11ce00 First");
+        assert_eq!(target(Some("sha256:aaaaaaaaaaaa")).unwrap(), "a11ce00 First");
+        let refused = target(Some("d-9")).unwrap_err();
+        assert!(refused.help.contains("d-7 (c0ffee1 Third), d-5"), "{refused:?}");
+    }
+
+    #[test]
+    fn a_rollback_with_nowhere_to_go_is_refused() {
+        let good = good();
+        let only = pick_target("production", &good[..1], Some(&good[0].1), None).unwrap_err();
+        assert_eq!(only.status, axum::http::StatusCode::CONFLICT);
+        assert_eq!(only.message, "production has no earlier revision to go back to");
+        let none = pick_target("production", &[], None, None).unwrap_err();
+        assert_eq!(none.help, "no deployment to it has succeeded yet");
+    }
+}

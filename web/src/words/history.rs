@@ -1,0 +1,134 @@
+//! What happened, line by line.
+
+use pipelines::deploy::{self, HostOutcome, Plan};
+use pipelines::run::{self, event::BuildOutcome, event::DeploymentEnd};
+use pipelines::time::Timestamp;
+use store::history::Row;
+
+/// One line of a timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub at: Timestamp,
+    pub text: String,
+    pub status: String,
+}
+
+/// A deployment's history; looks that changed nothing are left out.
+pub fn of_deployment(rows: &[Row], plan: Option<&Plan>) -> Vec<Line> {
+    lines(rows, |event| match serde_json::from_value::<deploy::Event>(event.clone()) {
+        Ok(event) => deployment_event(&event, plan),
+        Err(_) => Some(event.to_string()),
+    })
+}
+
+/// A run's history; looks that changed nothing are left out.
+pub fn of_run(rows: &[Row]) -> Vec<Line> {
+    lines(rows, |event| match serde_json::from_value::<run::Event>(event.clone()) {
+        Ok(event) => run_event(&event),
+        Err(_) => Some(event.to_string()),
+    })
+}
+
+fn lines(rows: &[Row], say: impl Fn(&serde_json::Value) -> Option<String>) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut before = "";
+    for row in rows {
+        let changed = row.status != before;
+        before = &row.status;
+        let text = match say(&row.event) {
+            Some(text) => text,
+            None if changed => row.status.replace('-', " "),
+            None => continue,
+        };
+        lines.push(Line { at: Timestamp(row.at), text, status: row.status.clone() });
+    }
+    lines
+}
+
+fn deployment_event(event: &deploy::Event, plan: Option<&Plan>) -> Option<String> {
+    Some(match event {
+        deploy::Event::HostFinished { host, outcome, .. } => {
+            let name = plan.map_or_else(|| host.to_string(), |plan| plan.host_name(*host));
+            match outcome {
+                HostOutcome::Succeeded => format!("{name} finished its work"),
+                HostOutcome::Failed(error) => {
+                    let step = error.step.as_ref().map(|step| format!(" in {step}"));
+                    format!("{name} failed{}: {}", step.unwrap_or_default(), error.message)
+                }
+                HostOutcome::Cancelled { .. } => format!("{name} stopped its work"),
+            }
+        }
+        deploy::Event::Abort { by, reason } => with_reason(format!("stopped by {by}"), reason),
+        deploy::Event::Pause { by } => format!("paused by {by}"),
+        deploy::Event::Resume { by } => format!("resumed by {by}"),
+        deploy::Event::Supersede { by } => format!("overtaken by {by}"),
+        deploy::Event::Tick => return None,
+    })
+}
+
+fn run_event(event: &run::Event) -> Option<String> {
+    Some(match event {
+        run::Event::SourceReady { action, revision, .. } => {
+            format!("{action} fetched {}", revision.label())
+        }
+        run::Event::SourceFailed { action, message, .. }
+        | run::Event::DeploymentRefused { action, message, .. } => {
+            format!("{action} failed: {message}")
+        }
+        run::Event::BuildFinished { action, outcome, .. } => match outcome {
+            BuildOutcome::Succeeded { .. } => format!("{action} succeeded"),
+            BuildOutcome::Failed(error) => format!("{action} failed: {}", error.message),
+            BuildOutcome::Cancelled => format!("{action} was stopped"),
+        },
+        run::Event::BuildLost { action, message, .. } => format!("{action} was lost: {message}"),
+        run::Event::DeploymentCreated { action, deployment, .. } => {
+            format!("{action} started deployment {deployment}")
+        }
+        run::Event::DeploymentFinished { action, end, message, .. } => match end {
+            DeploymentEnd::Succeeded => format!("{action} succeeded"),
+            DeploymentEnd::Failed => with_reason(format!("{action} failed"), message),
+            DeploymentEnd::RolledBack => with_reason(format!("{action} was rolled back"), message),
+            DeploymentEnd::Cancelled => with_reason(format!("{action} was cancelled"), message),
+        },
+        run::Event::Decided { action, by, approved, comment } => {
+            let word = if *approved { "approved" } else { "rejected" };
+            with_reason(format!("{action} {word} by {by}"), comment)
+        }
+        run::Event::Stop { by, reason, .. } => with_reason(format!("stopped by {by}"), reason),
+        run::Event::Tick => return None,
+    })
+}
+
+fn with_reason(text: String, reason: &str) -> String {
+    if reason.is_empty() { text } else { format!("{text}: {reason}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use store::Json;
+
+    fn row(event: &deploy::Event, status: &str) -> Row {
+        Row {
+            id: 1,
+            at: 1000,
+            event: Json(serde_json::to_value(event).unwrap()),
+            status: status.to_owned(),
+            waiting: Json(Vec::new()),
+        }
+    }
+
+    #[test]
+    fn only_what_changed_something_is_told() {
+        let pause = deploy::Event::Pause { by: "ada".to_owned() };
+        let rows = [
+            row(&deploy::Event::Tick, "queued"),
+            row(&deploy::Event::Tick, "running"),
+            row(&deploy::Event::Tick, "running"),
+            row(&pause, "running"),
+        ];
+        let texts: Vec<String> =
+            of_deployment(&rows, None).into_iter().map(|line| line.text).collect();
+        assert_eq!(texts, ["queued", "running", "paused by ada"]);
+    }
+}
