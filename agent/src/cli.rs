@@ -1,6 +1,8 @@
 //! The agent's command line.
 
 use crate::context::Settings;
+use crate::deploy;
+use crate::deploy::local::LocalArgs;
 use crate::identity::{Identity, Wish, join};
 use crate::link::{self, Link, Setup};
 use crate::state::State;
@@ -9,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use pipelines::protocol::join::JoinToken;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 const EXAMPLES: &str = "Examples:
@@ -18,7 +21,11 @@ const EXAMPLES: &str = "Examples:
 
   The same in one step, as in a container:
     PIPEYARD_URL=https://ci.example:8443 PIPEYARD_JOIN_TOKEN=pyj1.… PIPEYARD_NAME=web-1 \\
-      pipeyard-agent run";
+      pipeyard-agent run
+
+  Try a bundle on this host, without a controller; first only look:
+    pipeyard-agent deploy-local --bundle ./bundle --root /tmp/try --plan
+    pipeyard-agent deploy-local --bundle ./bundle --root /tmp/try";
 
 /// Runs builds or deployments on this host for a Pipeyard controller.
 #[derive(Debug, Parser)]
@@ -34,6 +41,10 @@ enum Command {
     Join(JoinArgs),
     /// Run the agent; joins first when this host has no identity yet and a token is given.
     Run(RunArgs),
+    /// Deploy a bundle to this host with the agent's own code, no controller.
+    ///
+    /// Exit codes: 0 succeeded, 1 failed, 2 wrong usage.
+    DeployLocal(LocalArgs),
 }
 
 #[derive(Debug, Args)]
@@ -98,7 +109,7 @@ struct RunArgs {
 ///
 /// # Errors
 /// What the command could not do.
-pub async fn main(cli: Cli) -> Result<()> {
+pub async fn main(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Join(args) => {
             let state = State::open(&args.place.state_dir)?;
@@ -112,9 +123,17 @@ pub async fn main(cli: Cli) -> Result<()> {
             let wish = wish(args.url, args.token, args.name, &args.tags, allow_plain_http)?;
             let identity = join(state.root(), &wish).await?;
             announce(&identity);
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
-        Command::Run(args) => run(args).await,
+        Command::Run(args) => run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::DeployLocal(args) => match deploy::local::run(args, told_to_stop()).await {
+            Ok(true) => Ok(ExitCode::SUCCESS),
+            Ok(false) => Ok(ExitCode::from(1)),
+            Err(e) => {
+                eprintln!("pipeyard-agent: {e:#}");
+                Ok(ExitCode::from(2))
+            }
+        },
     }
 }
 

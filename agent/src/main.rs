@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         Err(e) => Err(anyhow::Error::new(e).context("starting the runtime")),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(e) => {
             tracing::error!("{e:#}");
             ExitCode::FAILURE

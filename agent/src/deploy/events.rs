@@ -74,7 +74,9 @@ impl Job<'_> {
     async fn old_source(&self, event: &str, standing: &Standing) -> Option<Source> {
         let good = standing.good.as_ref()?;
         let path = self.home.release(&good.digest);
-        match preflight::read_appspec(&path, None) {
+        // The old revision may have used the usual name, whatever this one is called.
+        let named = self.appspec_name.as_deref().filter(|name| path.join(name).exists());
+        match preflight::read_appspec(&path, named) {
             Ok(mut read) => {
                 let hooks = read.appspec.hooks.remove(event).unwrap_or_default();
                 Some(Source { path, hooks })

@@ -90,6 +90,12 @@ impl Home {
         Ok(home)
     }
 
+    /// For looking only: nothing is made.
+    #[must_use]
+    pub fn at(state: &Path, name: &str) -> Home {
+        Home { name: name.to_owned(), state: state.to_owned() }
+    }
+
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

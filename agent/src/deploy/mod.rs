@@ -12,6 +12,7 @@ mod fault;
 mod group;
 mod health;
 mod install;
+pub mod local;
 mod output;
 mod permissions;
 mod place;
