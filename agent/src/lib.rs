@@ -1,1 +1,18 @@
-//! Placeholder.
+//! The agent: it joins a controller, holds a poll, and runs the tasks it is given on this host.
+//!
+//! `link` talks and keeps the books, `build` and `deploy` do the work and see only a
+//! [`context::TaskContext`].
+
+pub mod archive;
+pub mod backoff;
+pub mod build;
+pub mod cli;
+pub mod context;
+pub mod controller;
+pub mod deploy;
+pub mod durable;
+pub mod identity;
+pub mod link;
+pub mod mask;
+pub mod state;
+pub mod tls;

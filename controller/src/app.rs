@@ -4,6 +4,7 @@ use crate::agents::seen::Seen;
 use crate::config::Config;
 use crate::engine::{Identity, lead};
 use crate::postgres::Server;
+use crate::slot::Slot;
 use crate::sources::{Sources, url::Policy};
 use crate::state::Controller;
 use crate::tls::Tls;
@@ -20,7 +21,6 @@ use store::wake::Wakes;
 use store::{PgPool, pool};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 /// How long to wait for a database that is not there yet.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
@@ -35,23 +35,54 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<()> {
     std::fs::create_dir_all(&config.data)
         .with_context(|| format!("creating the data directory {}", config.data.display()))?;
     private_directory(&config.data)?;
-    let mut server = match &config.database_url {
-        Some(_) => None,
-        None => Some(start_postgres(&config).await?),
+    // Outlives everything that uses it: it is stopped last.
+    let database = CancellationToken::new();
+    let (url, server) = match &config.database_url {
+        Some(url) => (url.clone(), None),
+        None => {
+            let server = start_postgres(&config).await?;
+            let url = server.url().to_owned();
+            (url, Some(tokio::spawn(keep_postgres(server, config.clone(), database.clone()))))
+        }
     };
-    let url = config.database_url.clone();
-    let url = url.or_else(|| server.as_ref().map(|server| server.url().to_owned()));
-    let options = pool::options(&url.unwrap_or_default()).context("reading the database URL")?;
+    let options = pool::options(&url).context("reading the database URL")?;
     let pool = pool::pool(options, config.database_connections);
-    migrate(&pool, &stop).await?;
-    let result = serve(&config, pool.clone(), server.as_mut(), &stop).await;
+    let result = match migrate(&pool, &stop).await {
+        Ok(()) => serve(&config, pool.clone(), &stop).await,
+        Err(error) => Err(error),
+    };
     stop.cancel();
     // An idle connection that does not close must not keep us from ending.
     let _ = tokio::time::timeout(Duration::from_secs(3), pool.close()).await;
+    database.cancel();
     if let Some(server) = server {
-        tokio::task::spawn_blocking(move || server.stop()).await?;
+        server.await?;
     }
     result
+}
+
+/// Starts the private Postgres again whenever it ends by itself, and stops it at the end.
+async fn keep_postgres(mut server: Server, config: Config, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = server.ended() => {}
+            () = stop.cancelled() => {
+                let stopped = tokio::task::spawn_blocking(move || server.stop()).await;
+                return stopped.unwrap_or_default();
+            }
+        }
+        tracing::error!("the private Postgres ended; starting it again (see postgres.log)");
+        server = loop {
+            match start_postgres(&config).await {
+                Ok(server) => break server,
+                Err(error) => tracing::error!(error = %format!("{error:#}"), "it does not start"),
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if stop.is_cancelled() {
+                return;
+            }
+        };
+    }
 }
 
 /// Keys, sources and logs are nobody else's business; the private Postgres must still reach its own
@@ -94,12 +125,8 @@ async fn migrate(pool: &PgPool, stop: &CancellationToken) -> Result<()> {
     }
 }
 
-async fn serve(
-    config: &Config,
-    pool: PgPool,
-    server: Option<&mut Server>,
-    stop: &CancellationToken,
-) -> Result<()> {
+async fn serve(config: &Config, pool: PgPool, stop: &CancellationToken) -> Result<()> {
+    let slot = Slot::take(&config.data).context("taking a place in the data directory")?;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("listening on {}", config.listen))?;
@@ -112,7 +139,7 @@ async fn serve(
     let router = router(controller.clone(), web);
     let settings = listen::Settings { tls: tls.map(|tls| tls.config) };
     let me = Identity {
-        holder: Uuid::new_v4(),
+        holder: slot.id,
         pool: pool.clone(),
         wakes: controller.wakes.clone(),
         lease: controller.lease,
@@ -126,29 +153,12 @@ async fn serve(
         tokio::spawn(watch_repositories(controller, stop.clone())),
     ];
     announce(address, &public_url, config);
-    let served = tokio::select! {
-        served = listen::serve(listener, settings, router, stop.clone()) => served,
-        () = postgres_ended(server, stop) => Err(anyhow::anyhow!(
-            "the private Postgres ended; see postgres.log in the data directory"
-        )),
-    };
+    let served = listen::serve(listener, settings, router, stop.clone()).await;
     stop.cancel();
     for task in background {
         let _ = tokio::time::timeout(Duration::from_secs(5), task).await;
     }
     served
-}
-
-async fn postgres_ended(server: Option<&mut Server>, stop: &CancellationToken) {
-    match server {
-        Some(server) => {
-            server.ended().await;
-            if stop.is_cancelled() {
-                std::future::pending::<()>().await;
-            }
-        }
-        None => std::future::pending().await,
-    }
 }
 
 fn announce(address: SocketAddr, public_url: &str, config: &Config) {

@@ -13,6 +13,7 @@ mod hooks;
 mod listen;
 mod postgres;
 mod process;
+mod slot;
 mod sources;
 mod state;
 mod tls;

@@ -21,7 +21,6 @@ pub struct Tls {
     pub config: Arc<ServerConfig>,
     /// SHA-256 of the authority's certificate in DER form, in hexadecimal.
     pub fingerprint: String,
-    pub ca_pem: String,
 }
 
 impl Tls {
@@ -44,7 +43,7 @@ impl Tls {
         let issuer = Issuer::from_ca_cert_der(&ca, key).context("using tls/ca.pem")?;
         let config = serve_with(&issuer, ca.clone(), names)?;
         let fingerprint = hex::encode(Sha256::digest(&ca));
-        Ok(Tls { config: Arc::new(config), fingerprint, ca_pem })
+        Ok(Tls { config: Arc::new(config), fingerprint })
     }
 }
 

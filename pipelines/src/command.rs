@@ -13,13 +13,30 @@ use serde::{Deserialize, Serialize};
 pub enum Command {
     /// Fetch a source action's revision into the store. The only command that leaves the database
     /// before an agent asks.
-    FetchSource { action: String, attempt: u32 },
+    FetchSource {
+        action: String,
+        attempt: u32,
+    },
     /// Queue a build for any build agent.
-    StartBuild { action: String, attempt: u32 },
-    CancelBuild { action: String, attempt: u32 },
+    StartBuild {
+        action: String,
+        attempt: u32,
+    },
+    CancelBuild {
+        action: String,
+        attempt: u32,
+    },
     /// Create a deployment of `bundle` to `group` for this run's action.
-    StartDeployment { action: String, attempt: u32, group: String, bundle: Artifact },
-    AbortDeployment { deployment: DeploymentId, reason: String },
+    StartDeployment {
+        action: String,
+        attempt: u32,
+        group: String,
+        bundle: Artifact,
+    },
+    AbortDeployment {
+        deployment: DeploymentId,
+        reason: String,
+    },
 
     /// Hand a host its work: bring it to `revision`.
     StartHost {
@@ -29,14 +46,22 @@ pub enum Command {
         revision: Revision,
         purpose: Purpose,
     },
-    CancelHost { host: AgentId, attempt: u32 },
+    CancelHost {
+        host: AgentId,
+        attempt: u32,
+    },
     /// Note what a host serves now.
-    RecordHost { host: AgentId, serving: Serving },
+    RecordHost {
+        host: AgentId,
+        serving: Serving,
+    },
     /// The revision becomes every host's last good one and the group's base.
     RecordGood,
 
     /// Look again at this time at the latest.
-    WakeAt { at: Timestamp },
+    WakeAt {
+        at: Timestamp,
+    },
     /// It is over: free what it held, tell whoever waits for it.
     Finished,
 }

@@ -15,6 +15,9 @@ const LEASE: Duration = Duration::from_secs(6);
 /// Renewed this often; a holder that could not renew stops deciding at two thirds of the lease.
 const RENEW: Duration = Duration::from_secs(2);
 
+/// How often a controller that does not lead asks whether it may.
+const ASK: Duration = Duration::from_millis(250);
+
 /// This controller process.
 #[derive(Clone)]
 pub struct Identity {
@@ -27,15 +30,22 @@ pub struct Identity {
 
 /// Waits for the lease, leads while it lasts, and begins again; until `stop`.
 pub async fn lead(me: Identity, stop: CancellationToken) {
+    // Our earlier life, if any, is over: nobody need wait for its lease.
+    let mut first = true;
     while !stop.is_cancelled() {
         let asked = Instant::now();
-        match store::lease::take(&me.pool, me.holder, LEASE).await {
+        let answer = match first {
+            true => store::lease::reclaim(&me.pool, me.holder, LEASE).await,
+            false => store::lease::take(&me.pool, me.holder, LEASE).await,
+        };
+        first &= answer.is_err();
+        match answer {
             Ok(Some(epoch)) => term(&me, epoch, asked, &stop).await,
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "cannot ask for the lease"),
         }
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(500)) => {}
+            () = tokio::time::sleep(ASK) => {}
             () = stop.cancelled() => {}
         }
     }

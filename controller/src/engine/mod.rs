@@ -29,6 +29,10 @@ const BATCH: i64 = 64;
 /// How often the engine looks without being woken.
 const SLOW_LOOK: Duration = Duration::from_millis(1000);
 
+/// A silence nobody can have kept: how long everything is patient during the grace. Not the largest
+/// number there is, because Postgres must be able to take it from the present.
+const PATIENT: Millis = Millis::from_minutes(10 * 365 * 24 * 60);
+
 /// What one term of leadership works with.
 pub struct Engine {
     pub pool: PgPool,
@@ -53,11 +57,7 @@ impl Engine {
     /// The silence after which an agent counts as lost, as of now.
     pub(crate) fn silence(&self) -> Millis {
         let grace_until = *self.grace_until.lock().unwrap_or_else(|e| e.into_inner());
-        if Instant::now() < grace_until {
-            Millis(i64::MAX as u64)
-        } else {
-            self.lease.silent_for_max
-        }
+        if Instant::now() < grace_until { PATIENT } else { self.lease.silent_for_max }
     }
 
     /// The database was away, so it did not hear of agents either.

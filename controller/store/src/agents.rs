@@ -59,9 +59,13 @@ pub struct Known {
 /// Why a join is refused. The text is for the person at the host.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
-    #[error("the join token is unknown, used up or expired; make a new one with 'pipectl join-token create'")]
+    #[error(
+        "the join token is unknown, used up or expired; make a new one with 'pipectl join-token create'"
+    )]
     Token,
-    #[error("an agent named {0} exists; choose another --name, or revoke it with 'pipectl agent revoke {0}'")]
+    #[error(
+        "an agent named {0} exists; choose another --name, or revoke it with 'pipectl agent revoke {0}'"
+    )]
     NameTaken(String),
     #[error(transparent)]
     Sql(#[from] sqlx::Error),

@@ -13,10 +13,7 @@ pub async fn note(conn: &mut PgConnection, artifact: &Artifact) -> sqlx::Result<
         .map(|_| ())
 }
 
-pub async fn by_digest(
-    conn: &mut PgConnection,
-    digest: &Digest,
-) -> sqlx::Result<Option<Artifact>> {
+pub async fn by_digest(conn: &mut PgConnection, digest: &Digest) -> sqlx::Result<Option<Artifact>> {
     let size: Option<i64> = sqlx::query_scalar("select size from artifacts where digest = $1")
         .bind(digest.as_str())
         .fetch_optional(conn)

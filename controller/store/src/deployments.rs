@@ -71,9 +71,7 @@ macro_rules! select {
 /// after the commit. Queued forward deployments of the group it makes pointless are told so.
 pub async fn create(conn: &mut PgConnection, order: &Order<'_>) -> sqlx::Result<DeploymentId> {
     let (run, action, attempt) = match order.run {
-        Some((run, action, attempt)) => {
-            (Some(run.0), Some(action), i32::try_from(attempt).ok())
-        }
+        Some((run, action, attempt)) => (Some(run.0), Some(action), i32::try_from(attempt).ok()),
         None => (None, None, None),
     };
     let purpose = match order.purpose {

@@ -2,15 +2,11 @@
 
 use ::pipelines::ids::{DeploymentId, RunId};
 use ::pipelines::{deploy, run};
-use sqlx::types::Json;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 
 /// Tells a run something. Wake the engine after the commit (`wake::Wakes::engine`).
-pub async fn post_run(
-    conn: &mut PgConnection,
-    run: RunId,
-    event: &run::Event,
-) -> sqlx::Result<()> {
+pub async fn post_run(conn: &mut PgConnection, run: RunId, event: &run::Event) -> sqlx::Result<()> {
     sqlx::query("insert into inbox (run_id, event) values ($1, $2)")
         .bind(run.0)
         .bind(Json(event))

@@ -32,3 +32,5 @@ pub mod webhooks;
 pub use sqlx::types::Json;
 pub use sqlx::{Error, PgConnection, PgPool, Result};
 
+#[cfg(test)]
+mod tests;

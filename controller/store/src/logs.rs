@@ -59,7 +59,9 @@ impl Logs {
         if offset > size || end <= size || size >= SIZE_MAX {
             return Ok(size);
         }
-        if size == 0 && let Some(parent) = path.parent() {
+        if size == 0
+            && let Some(parent) = path.parent()
+        {
             tokio::fs::create_dir_all(parent).await?;
         }
         let mut file =

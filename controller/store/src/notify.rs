@@ -33,7 +33,8 @@ impl Ear {
     pub async fn connect(pool: &PgPool) -> sqlx::Result<Ear> {
         let options = (*pool.connect_options()).clone().application_name("pipeyard-ear");
         // Not from the pool: an idle listener keeps a pool from closing.
-        let alone = sqlx::postgres::PgPoolOptions::new().max_connections(1).connect_lazy_with(options);
+        let alone =
+            sqlx::postgres::PgPoolOptions::new().max_connections(1).connect_lazy_with(options);
         let mut listener = PgListener::connect_with(&alone).await?;
         listener.listen(CHANNEL).await?;
         Ok(Ear { listener })

@@ -124,7 +124,9 @@ impl Objects {
 mod tests {
     use super::*;
 
-    fn stream(parts: &[&'static str]) -> impl Stream<Item = std::io::Result<Bytes>> + Unpin + use<> {
+    fn stream(
+        parts: &[&'static str],
+    ) -> impl Stream<Item = std::io::Result<Bytes>> + Unpin + use<> {
         let parts: Vec<_> = parts.iter().map(|p| Ok(Bytes::from_static(p.as_bytes()))).collect();
         futures::stream::iter(parts)
     }

@@ -2,8 +2,8 @@
 
 use ::pipelines::command::Command;
 use ::pipelines::ids::RunId;
-use sqlx::types::Json;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 
 #[derive(Debug, Clone)]
 pub struct Entry {
@@ -29,11 +29,7 @@ pub async fn put(
 }
 
 /// What is to be done now, oldest first, without what is already in hand.
-pub async fn due(
-    conn: &mut PgConnection,
-    in_hand: &[i64],
-    limit: i64,
-) -> sqlx::Result<Vec<Entry>> {
+pub async fn due(conn: &mut PgConnection, in_hand: &[i64], limit: i64) -> sqlx::Result<Vec<Entry>> {
     let rows: Vec<(i64, i64, Json<Command>, i32)> = sqlx::query_as(
         "select id, run_id, command, tries from outbox
          where next_at <= now() and not id = any($1) order by id limit $2",

@@ -187,10 +187,7 @@ pub async fn by_id(conn: &mut PgConnection, id: TaskId) -> sqlx::Result<Option<R
 }
 
 pub async fn of_run(conn: &mut PgConnection, run: RunId) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(select!("where run_id = $1 order by tasks.id"))
-        .bind(run.0)
-        .fetch_all(conn)
-        .await
+    sqlx::query_as(select!("where run_id = $1 order by tasks.id")).bind(run.0).fetch_all(conn).await
 }
 
 pub async fn of_deployment(

@@ -1,8 +1,8 @@
 //! People: users, their browser sessions and their API tokens.
 
 use crate::tokens;
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::Argon2;
+use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use sqlx::{FromRow, PgConnection};
 
 /// What a person may do; each level includes the ones before it.
@@ -85,9 +85,8 @@ pub fn password_matches(password: &str, stored: Option<&str>) -> bool {
     const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$\
                           K4jYc1b1mGmZ4rYbC0y9XcZr4rUu0yCw0d3mJ0nq8wY";
     let parsed = PasswordHash::new(stored.unwrap_or(NOBODY));
-    let matches = parsed.is_ok_and(|hash| {
-        Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
-    });
+    let matches = parsed
+        .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok());
     matches && stored.is_some()
 }
 

@@ -132,17 +132,18 @@ fn overdue_error() -> TaskError {
 }
 
 fn run(plan: &Plan, state: &mut State, facts: &Facts, now: Timestamp, commands: &mut Vec<Command>) {
-    if let Some(cause) = first_fault(plan, state, facts) {
-        state.cause.get_or_insert(cause);
-    }
-    if state.cause.is_some() {
-        return turn_back(plan, state, now, commands);
-    }
     while let Some(step) = plan.steps.get(state.step) {
         if !step.hosts().iter().all(|id| is_updated(state, *id)) {
             break;
         }
         state.step += 1;
+    }
+    // After moving on: a host of the next step may have fallen silent before its turn.
+    if let Some(cause) = first_fault(plan, state, facts) {
+        state.cause.get_or_insert(cause);
+    }
+    if state.cause.is_some() {
+        return turn_back(plan, state, now, commands);
     }
     if state.step >= plan.steps.len() {
         return finish(state, Phase::Succeeded, now);

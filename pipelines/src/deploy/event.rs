@@ -10,12 +10,25 @@ use std::collections::BTreeMap;
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
     /// A host's task ended. A word about any but the current attempt changes nothing.
-    HostFinished { host: AgentId, attempt: u32, outcome: HostOutcome },
-    Abort { by: String, reason: String },
-    Pause { by: String },
-    Resume { by: String },
+    HostFinished {
+        host: AgentId,
+        attempt: u32,
+        outcome: HostOutcome,
+    },
+    Abort {
+        by: String,
+        reason: String,
+    },
+    Pause {
+        by: String,
+    },
+    Resume {
+        by: String,
+    },
     /// A newer deployment of the group arrived while this one was still queued.
-    Supersede { by: String },
+    Supersede {
+        by: String,
+    },
     /// Nothing happened; look again.
     Tick,
 }

@@ -32,7 +32,8 @@ pub fn check(
     let everyone_updated = after.hosts.values().all(|host| host.state == HostState::Updated);
     must(after.phase != Phase::Succeeded || everyone_updated, "I10: success without every host");
     let back = after.hosts.values().all(|host| {
-        !host.touched || matches!(host.state, HostState::RolledBack)
+        !host.touched
+            || matches!(host.state, HostState::RolledBack)
             || matches!(host.state, HostState::Pending)
     });
     must(after.phase != Phase::RolledBack || back, "I7: rolled back, but a touched host is not");
@@ -59,13 +60,19 @@ fn check_command(
             match purpose {
                 Purpose::Forward => {
                     must(after.phase == Phase::Running, "forward work while not running");
-                    must(before.paused.is_none() || after.paused.is_none(), "I17: work while paused");
+                    must(
+                        before.paused.is_none() || after.paused.is_none(),
+                        "I17: work while paused",
+                    );
                     must(*revision == plan.revision, "another revision than planned");
                 }
                 Purpose::Rollback => {
                     must(after.phase == Phase::RollingBack, "rollback work while not rolling back");
                     let target = planned.and_then(|planned| planned.prior.as_ref());
-                    must(target == Some(revision), "I7: a rollback target that is not the prior one");
+                    must(
+                        target == Some(revision),
+                        "I7: a rollback target that is not the prior one",
+                    );
                     let touched = before.hosts.get(host).is_some_and(|h| h.touched)
                         || after.hosts.get(host).is_some_and(|h| h.touched);
                     must(touched, "I8: rollback of an untouched host");
@@ -78,7 +85,11 @@ fn check_command(
                 _ => false,
             };
             let left = super::advance::available(plan, after, facts);
-            must(!was_serving || left >= plan.limits.min_healthy, "I1: too few hosts left in service");
+            let floor = match purpose {
+                Purpose::Forward => plan.limits.min_healthy,
+                Purpose::Rollback => plan.limits.rollback_min_healthy,
+            };
+            must(!was_serving || left >= floor, "I1: too few hosts left in service");
         }
         Command::RecordGood => must(after.phase == Phase::Succeeded, "I11: a failed base revision"),
         Command::Finished => must(after.phase.is_final(), "finished, but not final"),

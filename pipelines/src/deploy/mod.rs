@@ -21,5 +21,5 @@ pub use event::{Event, Facts, HostFacts, HostOutcome};
 pub use plan::{Plan, PlanHost, Step};
 pub use state::{Cause, Host, HostState, Phase, State};
 
-#[cfg(any())]
-mod tests;
+#[cfg(test)]
+pub(crate) mod tests;

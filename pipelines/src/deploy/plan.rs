@@ -48,6 +48,9 @@ pub enum Step {
 pub struct Limits {
     /// Hosts that must stay in service at every instant.
     pub min_healthy: u32,
+    /// The same while rolling back: what the group asks for, or one host. A floor nobody asked for must
+    /// not keep a good host from returning to its good revision.
+    pub rollback_min_healthy: u32,
     /// Hosts worked on at once while rolling back.
     pub rollback_width: u32,
 }

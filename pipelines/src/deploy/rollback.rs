@@ -77,7 +77,7 @@ fn start_next(
             return;
         }
         let serving = state.hosts.get(&id).is_some_and(|h| h.state == HostState::Updated);
-        if serving && available(plan, state, facts) <= plan.limits.min_healthy {
+        if serving && available(plan, state, facts) <= plan.limits.rollback_min_healthy {
             continue;
         }
         let Some(target) = plan.host(id).and_then(|host| host.prior.clone()) else { continue };

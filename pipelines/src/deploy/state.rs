@@ -58,16 +58,26 @@ pub struct Host {
 #[serde(rename_all = "kebab-case")]
 pub enum HostState {
     Pending,
-    Working { purpose: Purpose, since: Timestamp, cancelling: bool },
+    Working {
+        purpose: Purpose,
+        since: Timestamp,
+        cancelling: bool,
+    },
     /// Serves the deployment's revision, validated.
     Updated,
-    Failed { error: TaskError },
+    Failed {
+        error: TaskError,
+    },
     /// Its agent fell silent while it mattered.
-    Lost { since: Timestamp },
+    Lost {
+        since: Timestamp,
+    },
     /// Serves its earlier revision again, validated.
     RolledBack,
     /// Could not be brought back; it is out of service or in the state the text says.
-    RollbackFailed { message: String },
+    RollbackFailed {
+        message: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,14 +90,32 @@ pub struct Pause {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
-    HostFailed { host: AgentId, name: String, error: TaskError },
-    HostLost { host: AgentId, name: String, since: Timestamp },
+    HostFailed {
+        host: AgentId,
+        name: String,
+        error: TaskError,
+    },
+    HostLost {
+        host: AgentId,
+        name: String,
+        since: Timestamp,
+    },
     /// Going on would leave fewer than `min_healthy` hosts in service.
-    HealthConstraints { available: u32, min_healthy: u32 },
-    Stopped { by: String, reason: String },
-    Superseded { by: String },
+    HealthConstraints {
+        available: u32,
+        min_healthy: u32,
+    },
+    Stopped {
+        by: String,
+        reason: String,
+    },
+    Superseded {
+        by: String,
+    },
     /// The group cannot be deployed to as it is now.
-    Refused { reason: String },
+    Refused {
+        reason: String,
+    },
 }
 
 impl Phase {

@@ -285,10 +285,9 @@ fn waiting_for_work(
             ),
             "a build agent".to_owned(),
         ),
-        (_, _, None) => (
-            format!("{} waits for a free build agent", action.name),
-            "a build agent".to_owned(),
-        ),
+        (_, _, None) => {
+            (format!("{} waits for a free build agent", action.name), "a build agent".to_owned())
+        }
     };
     Waiting { what, whom, since, until: None, person: false }
 }

@@ -9,16 +9,55 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
-    SourceReady { action: String, attempt: u32, revision: SourceRevision, artifact: Artifact },
-    SourceFailed { action: String, attempt: u32, message: String },
-    BuildFinished { action: String, attempt: u32, outcome: BuildOutcome },
+    SourceReady {
+        action: String,
+        attempt: u32,
+        revision: SourceRevision,
+        artifact: Artifact,
+    },
+    SourceFailed {
+        action: String,
+        attempt: u32,
+        message: String,
+    },
+    BuildFinished {
+        action: String,
+        attempt: u32,
+        outcome: BuildOutcome,
+    },
     /// The agent that ran it fell silent, or the attempt was given up for another reason outside it.
-    BuildLost { action: String, attempt: u32, message: String },
-    DeploymentCreated { action: String, attempt: u32, deployment: DeploymentId },
-    DeploymentRefused { action: String, attempt: u32, message: String },
-    DeploymentFinished { action: String, attempt: u32, end: DeploymentEnd, message: String },
-    Decided { action: String, by: String, approved: bool, comment: String },
-    Stop { by: String, reason: String, abandon: bool },
+    BuildLost {
+        action: String,
+        attempt: u32,
+        message: String,
+    },
+    DeploymentCreated {
+        action: String,
+        attempt: u32,
+        deployment: DeploymentId,
+    },
+    DeploymentRefused {
+        action: String,
+        attempt: u32,
+        message: String,
+    },
+    DeploymentFinished {
+        action: String,
+        attempt: u32,
+        end: DeploymentEnd,
+        message: String,
+    },
+    Decided {
+        action: String,
+        by: String,
+        approved: bool,
+        comment: String,
+    },
+    Stop {
+        by: String,
+        reason: String,
+        abandon: bool,
+    },
     /// Nothing happened; look again.
     Tick,
 }

@@ -5,12 +5,12 @@ pub mod advance;
 pub mod decide;
 pub mod event;
 mod record;
-pub mod trigger;
 pub mod state;
+pub mod trigger;
 
 pub use decide::decide;
 pub use event::{Event, Facts, SourceRevision, TaskFacts};
 pub use state::{Action, ActionState, Phase, State};
 
-#[cfg(any())]
+#[cfg(test)]
 mod tests;

@@ -57,12 +57,11 @@ pub(super) fn record(
             action.end(next, now);
         }
         Event::Decided { action, by, approved, comment } => {
-            decided(state, action, Approval {
-                by: by.clone(),
-                approved: *approved,
-                comment: comment.clone(),
-                at: now,
-            });
+            decided(
+                state,
+                action,
+                Approval { by: by.clone(), approved: *approved, comment: comment.clone(), at: now },
+            );
         }
         Event::Stop { by, reason, abandon } => stop(state, by, reason, *abandon, now, commands),
         Event::Tick => {}
@@ -134,7 +133,8 @@ fn decided(state: &mut State, name: &str, approval: Approval) {
     let next = if approval.approved {
         ActionState::Succeeded
     } else {
-        let reason = if approval.comment.is_empty() { "no reason given" } else { &approval.comment };
+        let reason =
+            if approval.comment.is_empty() { "no reason given" } else { &approval.comment };
         ActionState::Failed { message: format!("rejected by {}: {reason}", approval.by) }
     };
     action.decision = Some(approval);
@@ -163,10 +163,8 @@ fn stop(
                 deployment,
                 reason: format!("its run was stopped by {by}"),
             }),
-            (ActionState::Working, None) => commands.push(Command::CancelBuild {
-                action: name.clone(),
-                attempt: action.attempt,
-            }),
+            (ActionState::Working, None) => commands
+                .push(Command::CancelBuild { action: name.clone(), attempt: action.attempt }),
             (ActionState::Asking { .. }, _) => action.end(ActionState::Stopped, now),
             _ => {}
         }

@@ -59,10 +59,16 @@ pub enum ActionState {
     Pending,
     Working,
     /// Waits for people.
-    Asking { until: Option<Timestamp> },
+    Asking {
+        until: Option<Timestamp>,
+    },
     Succeeded,
-    Failed { message: String },
-    RolledBack { message: String },
+    Failed {
+        message: String,
+    },
+    RolledBack {
+        message: String,
+    },
     Stopped,
     Skipped,
 }

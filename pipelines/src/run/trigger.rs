@@ -70,7 +70,11 @@ pub fn concerns(pipeline: &Pipeline, push: &Push) -> Option<PushedCommit> {
         })
     };
     let name = branch.or(tag)?.to_owned();
-    wanted.then(|| PushedCommit { from: push.from.clone(), branch: name, commit: push.commit.clone() })
+    wanted.then(|| PushedCommit {
+        from: push.from.clone(),
+        branch: name,
+        commit: push.commit.clone(),
+    })
 }
 
 /// The pipeline's source actions.

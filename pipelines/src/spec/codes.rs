@@ -16,6 +16,7 @@ macro_rules! codes {
 
 codes! {
     // The text itself.
+    MORE = "more-problems", "There are more problems than anybody reads; the rest is counted.";
     TOO_LARGE = "too-large", "The file is larger than 1 MiB, or aliases would make it so.";
     TOO_DEEP = "too-deep", "Values are nested more than 64 levels deep.";
     EMPTY_FILE = "empty-file", "The file holds nothing but spaces and comments.";
@@ -42,37 +43,45 @@ codes! {
     DEAD_GLOB = "dead-glob", "A pattern that can match nothing.";
     BAD_VERSION = "bad-version", "The format version is missing or not supported.";
     EMPTY_SECTION = "empty-section", "A section without content.";
-    PLACEHOLDER = "placeholder", "Template text, such as `<TASK_DEFINITION>`, still to be replaced.";
+    PLACEHOLDER = "placeholder",
+        "Template text, such as `<TASK_DEFINITION>`, still to be replaced.";
     // Buildspec.
-    COMMAND_IS_MAPPING = "command-is-mapping", "A colon and space made YAML read a command as a mapping.";
+    COMMAND_IS_MAPPING = "command-is-mapping",
+        "A colon and space made YAML read a command as a mapping.";
     COMMAND_IS_LIST = "command-is-list", "An opening bracket made YAML read a command as a list.";
     EMPTY_COMMAND = "empty-command", "A command without text.";
     NOT_A_LIST = "not-a-list", "One text where a list is wanted; read as its only entry.";
     LOST_INDENTATION = "lost-indentation", "Keys stand at the margin that belong below `phases`.";
     MISPLACED_KEY = "misplaced-key", "A key that exists, but at another place.";
     UNKNOWN_PHASE = "unknown-phase", "A phase name CodeBuild does not have; it is never run.";
-    UNGUARDED_PUSH = "unguarded-push", "post_build publishes although it also runs after a failed build.";
-    OLD_VERSION_KEY = "old-version-key", "A key of the other buildspec version; ignored in this one.";
+    UNGUARDED_PUSH = "unguarded-push",
+        "post_build publishes although it also runs after a failed build.";
+    OLD_VERSION_KEY = "old-version-key",
+        "A key of the other buildspec version; ignored in this one.";
     RESERVED_VARIABLE = "reserved-variable", "A variable name that belongs to the build service.";
     BAD_VARIABLE = "bad-variable", "Not a usable environment variable name.";
     LITERAL_VALUE = "literal-value", "`$NAME` in a value that is never expanded.";
     SECRET_REFERENCE = "secret-reference", "A secret reference that cannot be read.";
     DUPLICATE_VARIABLE = "duplicate-variable", "One variable is set by two sources.";
     SHELL = "shell", "A shell outside the documented ones.";
-    BATCH_IDENTIFIER = "batch-identifier", "A batch identifier that is missing, twice, or unusable.";
+    BATCH_IDENTIFIER = "batch-identifier",
+        "A batch identifier that is missing, twice, or unusable.";
     STEPS_AND_COMMANDS = "steps-and-commands", "A phase with both `steps` and `commands`.";
     IGNORED_KEY = "ignored-key", "A key that has no effect in this combination.";
     // Appspec.
     UNKNOWN_HOOK = "unknown-hook", "A lifecycle event that does not exist; its scripts never run.";
-    RESERVED_HOOK = "reserved-hook", "A lifecycle event that is the agent's own; its scripts never run.";
+    RESERVED_HOOK = "reserved-hook",
+        "A lifecycle event that is the agent's own; its scripts never run.";
     EMPTY_HOOK = "empty-hook", "A lifecycle event without scripts; ignored.";
     HOOK_TIMEOUT = "hook-timeout", "Timeouts of one event that exceed an hour together.";
     BAD_PATH = "bad-path", "A path that is not absolute, or leaves the bundle.";
-    DUPLICATE_DESTINATION = "duplicate-destination", "Two entries with the same source and destination.";
+    DUPLICATE_DESTINATION = "duplicate-destination",
+        "Two entries with the same source and destination.";
     BAD_MODE = "bad-mode", "A file mode that is not one to four octal digits.";
     BAD_ACL = "bad-acl", "An ACL entry that setfacl would refuse.";
     BAD_CONTEXT = "bad-context", "An SELinux context that cannot be read.";
-    BAD_PATTERN = "bad-pattern", "A permission pattern that matches nothing or is not allowed here.";
+    BAD_PATTERN = "bad-pattern",
+        "A permission pattern that matches nothing or is not allowed here.";
     DUPLICATE_PERMISSION = "duplicate-permission", "Two permissions for one object.";
     NOT_ON_WINDOWS = "not-on-windows", "Something only Linux has.";
     OTHER_PLATFORM = "other-platform", "An ECS or Lambda AppSpec; Pipeyard deploys to hosts.";
@@ -92,7 +101,8 @@ codes! {
     BAD_REFERENCE = "bad-reference", "A `#{namespace.name}` that names nothing.";
     // Group.
     CAPACITY = "capacity", "Numbers with which no deployment can ever succeed.";
-    CAPACITY_DOUBT = "capacity-doubt", "Numbers that contradict each other; the stricter one rules.";
+    CAPACITY_DOUBT = "capacity-doubt",
+        "Numbers that contradict each other; the stricter one rules.";
     NO_ROUTER = "no-router", "A strategy that shifts traffic, and no router to do it.";
     NO_HOSTS = "no-hosts", "A group that selects no host.";
 }

@@ -12,19 +12,24 @@ pub mod appspec;
 pub mod buildspec;
 pub mod codes;
 mod decode;
+mod excerpt;
 mod globs;
 mod graph;
 pub mod group;
+mod keys;
 mod kind;
 pub mod pipeline;
 mod print;
 mod problem;
 mod schedule;
 mod text;
+#[cfg(test)]
+mod trial;
 mod url;
 mod yaml;
 
 pub use globs::Globs;
+pub use keys::{Keys, keys};
 pub use kind::Kind;
 pub use problem::{Parsed, Problem, Severity};
 pub use schedule::{Day, Span, Window};

@@ -1,6 +1,6 @@
 //! What is wrong with a file, where, and what to write instead.
 
-use crate::spec::codes::Code;
+use crate::spec::codes::{self, Code};
 use crate::spec::yaml::Mark;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -95,8 +95,11 @@ impl<T> Parsed<T> {
     }
 
     pub(crate) fn new(value: Option<T>, mut problems: Vec<Problem>) -> Self {
-        // Stable: two problems at one place stay in the order in which they were found.
-        problems.sort_by_key(|problem| (problem.line, problem.column));
+        // Stable: two problems at one place stay in the order in which they were found. Problems
+        // of no place come first where they are about the whole file, and the count of the unsaid
+        // ones, which is there at most once, is last.
+        let unsaid = |problem: &Problem| problem.code == codes::MORE.0;
+        problems.sort_by_key(|problem| (unsaid(problem), problem.line, problem.column));
         let failed = problems.iter().any(Problem::is_error);
         assert!(failed || value.is_some(), "a file was refused without saying why");
         Self { value: if failed { None } else { value }, problems }
@@ -106,7 +109,6 @@ impl<T> Parsed<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::codes;
 
     #[test]
     fn a_problem_reads_as_place_kind_message_and_help() {

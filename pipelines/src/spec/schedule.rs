@@ -120,7 +120,7 @@ impl Report {
             let range = text.split_once('-').and_then(|(a, b)| Some((find(a)?, find(b)?)));
             match range {
                 Some((first, last)) if first <= last => {
-                    days.extend(Day::ALL.into_iter().filter(|day| (first..=last).contains(&day)));
+                    days.extend(Day::ALL.into_iter().filter(|day| (first..=last).contains(day)));
                 }
                 _ => days.extend(self.choice(item, path, &Day::CHOICES)),
             }

@@ -9,8 +9,8 @@ mod rolling;
 use super::plan::{HostSettings, Limits, Plan, PlanHost, RollbackOn, Step};
 use crate::ids::{AgentId, DeploymentId};
 use crate::protocol::task::{Purpose, Revision};
-use crate::spec::group::{Amount, Group, Strategy};
 use crate::spec::group::RollbackOn as On;
+use crate::spec::group::{Amount, Group, Strategy};
 
 /// A host as it stands when the plan is made.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +68,7 @@ pub fn compile(group: &Group, fleet: &[Member], order: Order) -> Result<Plan, Pl
         Strategy::Canary { .. } => return Err(not_yet("canary")),
         Strategy::Linear { .. } => return Err(not_yet("linear")),
     };
-    let min_healthy = floor(group, total, width)?;
+    let asked = floor(group, total)?;
     Ok(Plan {
         deployment: order.deployment,
         group: group.name.clone(),
@@ -77,7 +77,11 @@ pub fn compile(group: &Group, fleet: &[Member], order: Order) -> Result<Plan, Pl
         purpose: order.purpose,
         hosts: members.iter().map(|member| plan_host(member)).collect(),
         steps,
-        limits: Limits { min_healthy, rollback_width: width.saturating_mul(2).max(1) },
+        limits: Limits {
+            min_healthy: asked.unwrap_or(total.saturating_sub(width)),
+            rollback_min_healthy: asked.unwrap_or(u32::from(total > 1)),
+            rollback_width: width.saturating_mul(2).max(1),
+        },
         rollback: if again { RollbackOn::NEVER } else { rollback_on(group) },
         host: host_settings(group),
         strategy: words,
@@ -99,7 +103,7 @@ pub fn refused(group: &Group, order: Order) -> Plan {
         purpose: order.purpose,
         hosts: Vec::new(),
         steps: Vec::new(),
-        limits: Limits { min_healthy: 0, rollback_width: 1 },
+        limits: Limits { min_healthy: 0, rollback_min_healthy: 0, rollback_width: 1 },
         rollback: RollbackOn::NEVER,
         host: host_settings(group),
         strategy: "no plan".to_owned(),
@@ -167,9 +171,9 @@ fn percent_of(percent: u32, total: u32) -> u32 {
     u32::try_from(exact.div_ceil(100)).unwrap_or(u32::MAX)
 }
 
-/// The number of hosts that must stay in service, and whether that leaves room to work at all.
-fn floor(group: &Group, total: u32, width: u32) -> Result<u32, PlanError> {
-    let Some(amount) = group.min_healthy else { return Ok(total.saturating_sub(width)) };
+/// The number of hosts the group asks to stay in service, if that leaves room to work at all.
+fn floor(group: &Group, total: u32) -> Result<Option<u32>, PlanError> {
+    let Some(amount) = group.min_healthy else { return Ok(None) };
     let floor = match amount {
         Amount::Count(count) => count,
         Amount::Percent(percent) => percent_of(percent, total),
@@ -181,7 +185,7 @@ fn floor(group: &Group, total: u32, width: u32) -> Result<u32, PlanError> {
             total - 1
         )));
     }
-    Ok(floor)
+    Ok(Some(floor))
 }
 
 /// Step helper: a list of hosts that are worked on together.
@@ -189,5 +193,5 @@ fn install(hosts: &[AgentId]) -> Step {
     Step::Install { hosts: hosts.to_vec() }
 }
 
-#[cfg(any())]
+#[cfg(test)]
 mod tests;

@@ -12,6 +12,8 @@ mod model;
 mod permissions;
 mod read;
 mod resources;
+#[cfg(test)]
+mod tests;
 
 pub use acl::{Acl, AclKind};
 pub use context::Context;
@@ -20,3 +22,7 @@ pub use model::{
     Appspec, FileExists, FileMapping, Hook, Os, Permission, PermissionType, Platform, Resource,
 };
 pub use read::parse;
+pub(crate) use read::read;
+
+/// What [`parse`] gives, by the same name in each of the four formats.
+pub type Model = Appspec;

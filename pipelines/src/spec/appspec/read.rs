@@ -11,7 +11,7 @@ pub fn parse(text: &str) -> Parsed<Appspec> {
     decode::read(Kind::Appspec, text, read)
 }
 
-fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Appspec> {
+pub(crate) fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Appspec> {
     let version = version(report, &mut top);
     if top.key_at("Resources").is_some() && top.key_at("os").is_none() {
         return super::resources::read(report, top, version);

@@ -6,9 +6,8 @@ use crate::spec::decode::{Fields, Report};
 use crate::spec::yaml::{Mark, Node};
 use std::collections::BTreeMap;
 
-/// Documented shells, and the same by other paths.
-const SHELLS: [&str; 7] =
-    ["bash", "sh", "/bin/sh", "/bin/bash", "powershell.exe", "pwsh.exe", "cmd.exe"];
+/// The shells the guide names.
+const SHELLS: [&str; 4] = ["bash", "/bin/sh", "powershell.exe", "cmd.exe"];
 
 pub(super) fn read(report: &mut Report, node: &Node, key_at: Option<Mark>) -> Env {
     if node.is_null() {

@@ -8,10 +8,11 @@ use crate::spec::yaml::{Mark, Node, Value};
 
 pub(super) fn read(report: &mut Report, node: &Node) -> Option<FoundPhases> {
     let mut fields = Fields::open(report, node, "phases")?;
-    let mut found = FoundPhases { phases: Phases::default(), commands: Vec::new() };
+    let mut found = FoundPhases { phases: Phases::default(), any: false, commands: Vec::new() };
     for name in PhaseName::ALL {
         let Some(node) = fields.get_or_null(name.key()) else { continue };
         let at = fields.key_at(name.key()).unwrap_or(node.at);
+        found.any = true;
         let phase = phase(report, &mut found.commands, name, at, node);
         *match name {
             PhaseName::Install => &mut found.phases.install,
@@ -20,6 +21,7 @@ pub(super) fn read(report: &mut Report, node: &Node) -> Option<FoundPhases> {
             PhaseName::PostBuild => &mut found.phases.post_build,
         } = phase;
     }
+    fields.note_keys(report);
     unknown(report, &fields);
     Some(found)
 }

@@ -16,7 +16,7 @@ pub fn parse(text: &str) -> Parsed<Buildspec> {
     decode::read(Kind::Buildspec, text, read)
 }
 
-fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Buildspec> {
+pub(crate) fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Buildspec> {
     let version = version(report, &mut top);
     // Everything else is read even without a version, so that all problems come out.
     let assumed = version.unwrap_or(Version::V02);
@@ -95,13 +95,18 @@ fn proxy(report: &mut Report, node: &Node) -> Option<Proxy> {
 /// The phases with the places that later checks talk about.
 pub(super) struct FoundPhases {
     pub phases: Phases,
+    /// Whether any of the four phases is there, be it a broken one.
+    pub any: bool,
     /// Each command with its phase and place.
     pub commands: Vec<(PhaseName, Mark, String)>,
 }
 
 fn phases(report: &mut Report, top: &mut Fields<'_>, batch: bool) -> Option<FoundPhases> {
     if let Some(node) = top.get("phases") {
-        return super::phases::read(report, node);
+        let found = super::phases::read(report, node)?;
+        if found.any || batch {
+            return Some(found);
+        }
     }
     let at = top.key_at("phases").unwrap_or(top.at);
     let stray = top.entries().find(|(key, ..)| PhaseName::ALL.iter().any(|p| p.key() == *key));
@@ -113,7 +118,7 @@ fn phases(report: &mut Report, top: &mut Fields<'_>, batch: bool) -> Option<Foun
         let message = "there are no phases: every task of the batch needs a buildspec of its own";
         report.warn(at, codes::EMPTY_SECTION, message, "give each task its `buildspec:`");
     } else {
-        let message = "`phases` is missing or empty: there is nothing to run";
+        let message = "no phase is there that could run";
         let help = "write `phases:`, `build:` and `commands:`, each indented below the other";
         report.error(at, codes::MISSING_KEY, message, help);
     }

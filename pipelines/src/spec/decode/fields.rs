@@ -115,6 +115,13 @@ impl<'n> Fields<'n> {
         self.entries().filter(|(key, ..)| !self.asked.contains(key)).collect()
     }
 
+    /// Tells whoever wants to know which keys there are; [`Fields::finish`] does so too.
+    pub(crate) fn note_keys(&self, report: &mut Report) {
+        if let Some(keys) = &mut report.keys {
+            keys.note(self, &self.asked);
+        }
+    }
+
     /// Reports the keys nobody asked for.
     pub(crate) fn finish(self, report: &mut Report) {
         self.finish_except(report, &[]);
@@ -122,6 +129,7 @@ impl<'n> Fields<'n> {
 
     /// As [`Fields::finish`], leaving out keys that were answered in a better way already.
     pub(crate) fn finish_except(self, report: &mut Report, answered: &[&str]) {
+        self.note_keys(report);
         for (key, at, _) in self.unknown() {
             if answered.contains(&key) {
                 continue;
@@ -131,7 +139,9 @@ impl<'n> Fields<'n> {
                 "" => format!("there is no key `{key}`{effect}"),
                 path => format!("`{path}` has no key `{key}`{effect}"),
             };
-            let help = suggest::help(key, &self.asked);
+            // Looking for the nearest name costs; nobody reads it once the report is full.
+            let help =
+                if report.is_full() { String::new() } else { suggest::help(key, &self.asked) };
             report.lenient(at, codes::UNKNOWN_KEY, message, help);
         }
     }

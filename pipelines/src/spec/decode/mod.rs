@@ -14,7 +14,7 @@ pub(crate) use scalar::duration;
 use crate::spec::codes::{self, Code};
 use crate::spec::problem::{Parsed, Problem, Severity};
 use crate::spec::yaml::{self, Mark, Node, Value};
-use crate::spec::{Kind, text};
+use crate::spec::{Keys, Kind, text};
 
 /// More than this nobody reads; the rest is counted.
 const PROBLEMS_MAX: usize = 1000;
@@ -22,13 +22,25 @@ const PROBLEMS_MAX: usize = 1000;
 /// Everything found wrong so far.
 pub(crate) struct Report {
     pub kind: Kind,
+    /// Filled where somebody wants to know which keys there are.
+    pub keys: Option<Keys>,
     problems: Vec<Problem>,
     unsaid: usize,
+    unsaid_error: bool,
+    /// Lines that are no YAML, and were read as something harmless.
+    broken: Vec<u32>,
 }
 
 impl Report {
     pub(crate) fn new(kind: Kind) -> Self {
-        Self { kind, problems: Vec::new(), unsaid: 0 }
+        Self {
+            kind,
+            keys: None,
+            problems: Vec::new(),
+            unsaid: 0,
+            unsaid_error: false,
+            broken: Vec::new(),
+        }
     }
 
     /// Whether AWS defines this format; then what AWS accepts is accepted.
@@ -71,11 +83,54 @@ impl Report {
         }
     }
 
+    /// Whether a problem may come from what stands in for broken lines: it is in one, or about
+    /// something that is not there.
+    fn is_consequence(&self, problem: &Problem) -> bool {
+        const ABSENT: [Code; 22] = [
+            codes::MISSING_KEY,
+            codes::EMPTY_FILE,
+            codes::EMPTY_SECTION,
+            codes::EMPTY_COMMAND,
+            codes::EMPTY_HOOK,
+            codes::EMPTY_PIPELINE,
+            codes::LOST_INDENTATION,
+            codes::MISPLACED_KEY,
+            codes::UNKNOWN_NAME,
+            codes::TOO_EARLY,
+            codes::NO_INPUT,
+            codes::BAD_REFERENCE,
+            codes::ACTION_KIND,
+            codes::SOURCE_PLACE,
+            codes::NO_HOSTS,
+            codes::NO_ROUTER,
+            codes::CAPACITY,
+            codes::CAPACITY_DOUBT,
+            codes::IGNORED_KEY,
+            codes::UNGUARDED_PUSH,
+            codes::RESOURCE,
+            codes::OTHER_PLATFORM,
+        ];
+        let syntax = problem.code == codes::SYNTAX.0 || problem.code == codes::TAB.0;
+        !self.broken.is_empty()
+            && !syntax
+            && (ABSENT.iter().any(|code| problem.code == code.0)
+                || problem.line.is_some_and(|line| self.broken.contains(&line)))
+    }
+
+    /// Whether further problems are only counted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.problems.len() >= PROBLEMS_MAX
+    }
+
     pub(crate) fn add(&mut self, problem: Problem) {
-        if self.problems.len() < PROBLEMS_MAX || problem.is_error() && self.unsaid == 0 {
-            self.problems.push(problem);
-        } else {
+        if self.is_consequence(&problem) {
+            return;
+        }
+        if self.is_full() {
             self.unsaid += 1;
+            self.unsaid_error |= problem.is_error();
+        } else {
+            self.problems.push(problem);
         }
     }
 
@@ -115,34 +170,44 @@ pub(crate) fn read<T>(
     decode: impl FnOnce(&mut Report, Fields<'_>) -> Option<T>,
 ) -> Parsed<T> {
     let mut report = Report::new(kind);
-    text::check(&mut report, source);
-    let value = top(&mut report, source).and_then(|root| {
-        let fields = Fields::open(&mut report, &root, "")?;
-        decode(&mut report, fields)
-    });
+    let value = read_into(&mut report, source, decode);
     if report.unsaid > 0 {
-        let last = report.problems.pop().filter(Problem::is_error);
-        let message = format!("{} more problems are not listed", report.unsaid + 1);
-        let help = "mend these first".to_owned();
-        let severity = last.map_or(Severity::Warning, |problem| problem.severity);
-        report.problems.push(Problem::new(severity, None, codes::TOO_LARGE, message, help));
+        // An error among them has to be an error, or the file would pass.
+        let severity = if report.unsaid_error { Severity::Error } else { Severity::Warning };
+        let message = format!("{} more problems are not listed", report.unsaid);
+        let help = "mend these first";
+        report.problems.push(Problem::new(severity, None, codes::MORE, message, help));
     }
     Parsed::new(value, report.problems)
+}
+
+/// As [`read`], into a report of the caller's.
+pub(crate) fn read_into<T>(
+    report: &mut Report,
+    source: &str,
+    decode: impl FnOnce(&mut Report, Fields<'_>) -> Option<T>,
+) -> Option<T> {
+    text::check(report, source);
+    let root = top(report, source)?;
+    let fields = Fields::open(report, &root, "")?;
+    decode(report, fields)
 }
 
 fn top(report: &mut Report, source: &str) -> Option<Node> {
     let document = match yaml::load(source) {
         Ok(document) => document,
-        Err(problem) => {
-            report.add(*problem);
+        Err(problems) => {
+            problems.into_iter().for_each(|problem| report.add(problem));
             return None;
         }
     };
+    report.broken = document.broken.iter().filter_map(|problem| problem.line).collect();
+    document.broken.into_iter().for_each(|problem| report.add(problem));
     if let Some(at) = document.second {
         let message = "a second YAML document starts here; it is not read";
         report.lenient(at, codes::EXTRA_DOCUMENT, message, "put it into a file of its own");
     }
-    if document.root.is_none() {
+    if document.root.is_none() && report.broken.is_empty() {
         let at = Mark { line: 1, column: 1 };
         let help = format!("a {} needs at least its required keys", report.kind.as_str());
         report.error(at, codes::EMPTY_FILE, "the file says nothing", help);

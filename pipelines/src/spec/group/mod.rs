@@ -9,6 +9,8 @@ mod monitor;
 mod read;
 mod router;
 mod strategy;
+#[cfg(test)]
+mod tests;
 
 pub use amount::Amount;
 pub use hosts::{Hosts, Selector};
@@ -17,5 +19,9 @@ pub use model::{
 };
 pub use monitor::{Metric, Monitor, NoData, RouterMetric};
 pub use read::parse;
+pub(crate) use read::read;
 pub use router::Router;
 pub use strategy::{CanaryStep, Strategy};
+
+/// What [`parse`] gives, by the same name in each of the four formats.
+pub type Model = Group;

@@ -16,13 +16,21 @@ use std::collections::BTreeMap;
 const KEEP_RELEASES: u32 = 5;
 const HOST_TIMEOUT: Millis = Millis::from_minutes(60);
 
+const OFFLINE: [(&str, OfflineHosts); 2] =
+    [("fail", OfflineHosts::Fail), ("skip", OfflineHosts::Skip)];
+const NEWER: [(&str, NewerDeployment); 3] = [
+    ("queue", NewerDeployment::Queue),
+    ("supersede", NewerDeployment::Supersede),
+    ("reject", NewerDeployment::Reject),
+];
+
 /// Reads a group file, all mistakes at once.
 #[must_use]
 pub fn parse(text: &str) -> Parsed<Group> {
     decode::read(Kind::Group, text, read)
 }
 
-fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Group> {
+pub(crate) fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Group> {
     let version = report.format_version(&mut top);
     let name = top.require(report, "group", "name the group: `group: production`");
     let name = name.and_then(|node| report.name(node, "group"));
@@ -53,14 +61,8 @@ fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Group> {
     let ignore = ignore.and_then(|node| report.boolean(node, "ignore-stop-failures"));
     let hooks = top.get("hooks").and_then(|node| hooks(report, node));
     let timeout = top.get("timeout").and_then(|node| report.duration(node, "timeout"));
-    let words = [("fail", OfflineHosts::Fail), ("skip", OfflineHosts::Skip)];
-    let offline = top.get("offline").and_then(|node| report.choice(node, "offline", &words));
-    let words = [
-        ("queue", NewerDeployment::Queue),
-        ("supersede", NewerDeployment::Supersede),
-        ("reject", NewerDeployment::Reject),
-    ];
-    let newer = top.get("newer").and_then(|node| report.choice(node, "newer", &words));
+    let offline = top.get("offline").and_then(|node| report.choice(node, "offline", &OFFLINE));
+    let newer = top.get("newer").and_then(|node| report.choice(node, "newer", &NEWER));
     let allowed = windows(report, &mut top, "windows");
     let freeze = windows(report, &mut top, "freeze");
     let monitors = monitors.unwrap_or_default();

@@ -6,6 +6,8 @@ mod condition;
 mod model;
 mod read;
 mod references;
+#[cfg(test)]
+mod tests;
 mod trigger;
 
 pub use condition::{Comparison, Condition, OnStageFailure, Otherwise, Rule};
@@ -14,4 +16,8 @@ pub use model::{
     Stage, Variable, Work,
 };
 pub use read::parse;
+pub(crate) use read::read;
 pub use trigger::{PullRequestEvent, Trigger};
+
+/// What [`parse`] gives, by the same name in each of the four formats.
+pub type Model = Pipeline;

@@ -24,7 +24,7 @@ pub(super) struct StageDraft {
     pub actions: Vec<Draft>,
 }
 
-fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Pipeline> {
+pub(crate) fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Pipeline> {
     let version = report.format_version(&mut top);
     let name = top.require(report, "name", "name the pipeline: `name: shop`");
     let name = name.and_then(|node| report.name(node, "name"));

@@ -5,8 +5,9 @@
 
 use crate::spec::codes;
 use crate::spec::problem::{Problem, Severity};
+use crate::spec::yaml::repair::Mended;
 use crate::spec::yaml::{Document, Entry, Mark, Node, Style, Value, syntax};
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The largest file read; AWS allows buildspecs far smaller.
@@ -17,31 +18,73 @@ pub(crate) const DEPTH_MAX: usize = 64;
 const NODES_MAX: usize = 250_000;
 /// The text of all values together, that which aliases repeat included.
 const TEXT_MAX: usize = 4 * BYTES_MAX;
+/// More syntax errors than this are not looked for.
+const BROKEN_MAX: usize = 10;
 
-/// Reads the first document of `text`.
-pub(crate) fn load(text: &str) -> Result<Document, Box<Problem>> {
+/// Reads the first document of `text`; what cannot be read at all comes back as problems.
+pub(crate) fn load(text: &str) -> Result<Document, Vec<Problem>> {
     if text.len() > BYTES_MAX {
         let message = format!("the file has {} bytes, at most {BYTES_MAX} are read", text.len());
         let help = "move long scripts into files of their own and call them";
-        return Err(error(None, codes::TOO_LARGE, message, help));
+        return Err(vec![*error(None, codes::TOO_LARGE, message, help)]);
     }
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut builder = Builder::default();
-    let mut documents = 0;
-    for item in Parser::new_from_str(body) {
-        let (event, span) = item.map_err(|failure| Box::new(syntax::explain(body, &failure)))?;
-        let at = mark(&span.start);
-        match event {
-            Event::DocumentStart(_) => {
-                documents += 1;
-                if documents == 2 {
-                    return Ok(Document { root: builder.root, second: Some(at) });
-                }
+    let mut mended = Mended::new(body);
+    let mut broken: Vec<Problem> = Vec::new();
+    loop {
+        let failure = match attempt(&mended) {
+            Ok(document) => return Ok(Document { broken, ..document }),
+            Err(Failure::Limit(problem)) => {
+                broken.push(*problem);
+                return Err(broken);
             }
-            event => builder.take(event, at)?,
+            Err(Failure::Syntax(failure)) => failure,
+        };
+        if mended.mend(&failure) {
+            continue;
+        }
+        let problem = syntax::explain(body, &failure, mended.original(mark(failure.marker())));
+        // A mistake right behind the last one is its consequence.
+        let before = broken.last().and_then(|last| last.line);
+        if before.is_some_and(|before| problem.line.is_none_or(|line| line <= before + 1)) {
+            return Err(broken);
+        }
+        let hopeless = problem.code == codes::TOO_DEEP.0 || broken.len() >= BROKEN_MAX;
+        broken.push(problem);
+        if hopeless || !mended.defuse(&failure) {
+            return Err(broken);
         }
     }
-    Ok(Document { root: builder.root.filter(|node| !node.is_null()), second: None })
+}
+
+enum Failure {
+    Limit(Box<Problem>),
+    Syntax(ScanError),
+}
+
+impl From<Box<Problem>> for Failure {
+    fn from(problem: Box<Problem>) -> Self {
+        Failure::Limit(problem)
+    }
+}
+
+fn attempt(mended: &Mended) -> Result<Document, Failure> {
+    let mut builder = Builder::default();
+    let mut second = None;
+    for item in Parser::new_from_str(&mended.text) {
+        let (event, span) = item.map_err(Failure::Syntax)?;
+        let at = mended.original(mark(&span.start));
+        if matches!(event, Event::DocumentStart(_)) {
+            builder.documents += 1;
+            if builder.documents == 2 {
+                second = Some(at);
+                break;
+            }
+        }
+        builder.take(event, at)?;
+    }
+    let root = builder.root.filter(|node| second.is_some() || !node.is_null());
+    Ok(Document { root, second, broken: Vec::new() })
 }
 
 fn mark(marker: &Marker) -> Mark {
@@ -73,6 +116,7 @@ struct Builder {
     anchors: BTreeMap<usize, Node>,
     nodes: usize,
     text: usize,
+    documents: usize,
 }
 
 impl Builder {
@@ -198,7 +242,10 @@ fn weight(node: &Node) -> (usize, usize) {
 
 /// Applies merge keys (`<<: *base`, YAML 1.1): what the mapping says itself wins.
 fn merge(entries: Vec<Entry>) -> Result<Vec<Entry>, Box<Problem>> {
-    let is_merge = |entry: &Entry| matches!(&entry.key.value, Value::Scalar { text, style: Style::Plain } if text == "<<");
+    let is_merge = |entry: &Entry| match &entry.key.value {
+        Value::Scalar { text, style } => *style == Style::Plain && text == "<<",
+        Value::List(_) | Value::Map(_) => false,
+    };
     if !entries.iter().any(is_merge) {
         return Ok(entries);
     }
@@ -235,7 +282,7 @@ mod tests {
     }
 
     fn code(text: &str) -> String {
-        load(text).unwrap_err().code.into_owned()
+        load(text).unwrap_err().remove(0).code.into_owned()
     }
 
     fn pairs(node: &Node) -> Vec<(&str, &str)> {

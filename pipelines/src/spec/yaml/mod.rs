@@ -5,7 +5,10 @@
 //! duplicate keys stay in it, because the formats answer them differently.
 
 mod load;
+mod repair;
 mod syntax;
+
+use crate::spec::problem::Problem;
 
 pub(crate) use load::{BYTES_MAX, load};
 
@@ -54,6 +57,8 @@ pub(crate) struct Document {
     pub root: Option<Node>,
     /// Where a second document starts.
     pub second: Option<Mark>,
+    /// Syntax errors; the rest was read as if something harmless stood in their lines.
+    pub broken: Vec<Problem>,
 }
 
 impl Node {

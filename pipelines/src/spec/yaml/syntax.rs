@@ -6,10 +6,9 @@ use crate::spec::yaml::Mark;
 use saphyr_parser::ScanError;
 
 /// Turns the parser's complaint into a problem at the place where the author has to look.
-pub(super) fn explain(text: &str, failure: &ScanError) -> Problem {
+pub(super) fn explain(text: &str, failure: &ScanError, at: Mark) -> Problem {
     let marker = failure.marker();
     let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-    let at = Mark { line: number(marker.line()).max(1), column: number(marker.col()) + 1 };
     let line = text.lines().nth(marker.line().saturating_sub(1)).unwrap_or("");
     let before = text.lines().nth(marker.line().saturating_sub(2)).unwrap_or("");
     let indent: String = line.chars().take_while(|c| c.is_whitespace()).collect();
@@ -18,7 +17,22 @@ pub(super) fn explain(text: &str, failure: &ScanError) -> Problem {
         let help = "indent with spaces; YAML does not allow tabs there";
         return problem(at, codes::TAB, "the line is indented with a tab".to_owned(), help);
     }
-    let help = hint(line).or_else(|| hint(before)).unwrap_or_else(|| generic(failure.info()));
+    // The parser looks ahead, and meets its own limit before ours.
+    if failure.info().contains("recursion limit") {
+        let message = "values are nested too deep".to_owned();
+        let help = "no file needs that; look for a bracket that is never closed";
+        return problem(at, codes::TOO_DEEP, message, help);
+    }
+    let info = failure.info();
+    let help = if info.contains("trailing content") {
+        "text goes on after the closing quote: quote the whole value, or use a `- |` block"
+    } else if info.contains("unexpected end of stream") {
+        "a quote is opened here and never closed"
+    } else if info.contains("did not find expected") && hint(line).is_none() {
+        generic(info)
+    } else {
+        hint(line).or_else(|| hint(before)).unwrap_or_else(|| generic(info))
+    };
     problem(at, codes::SYNTAX, format!("not YAML: {}", failure.info()), help)
 }
 
@@ -92,7 +106,10 @@ mod tests {
             ("a:\n  - b\n c: d\n", "yaml-syntax", "indentation"),
         ];
         for (text, code, help) in cases {
-            let problem = load(text).unwrap_err();
+            let problem = match load(text) {
+                Ok(mut document) => document.broken.remove(0),
+                Err(mut problems) => problems.remove(0),
+            };
             assert_eq!(problem.code, code, "{text:?}");
             assert!(problem.help.contains(help), "{text:?}: {}", problem.help);
             assert!(problem.line.is_some());

@@ -1,0 +1,28 @@
+# All of these run without asking, from a fresh clone on Debian or Ubuntu with a Rust toolchain.
+#
+#   make demo          the whole story once; KEEP=1 leaves it running, PROFILE=release for real speed
+#   make demo-stop     ends a demo that was kept, and leaves nothing behind
+#   make test          every test
+#   make check         format, lints, tidy
+#   make bench         the figures, as ratios to a baseline
+#   make setup         what demo and test install
+
+.PHONY: demo demo-stop test check bench setup
+
+demo:
+	@KEEP='$(KEEP)' PROFILE='$(PROFILE)' scripts/demo.sh
+
+demo-stop:
+	@scripts/demo.sh stop
+
+test:
+	@scripts/test.sh
+
+check:
+	@scripts/check.sh
+
+bench:
+	@scripts/bench.sh
+
+setup:
+	@scripts/setup.sh

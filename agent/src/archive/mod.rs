@@ -1,0 +1,120 @@
+//! Unpacks archives from outside. They are hostile until shown otherwise: nothing is ever written
+//! outside the target, through a link, over something else, or beyond the limits.
+//!
+//! The target must be fresh, and is removed again when the archive is refused: an archive is
+//! unpacked as a whole or not at all.
+
+mod sink;
+mod tar_reader;
+mod zip_reader;
+
+use sink::Sink;
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::Path;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Tar,
+    TarGz,
+    TarZst,
+    Zip,
+}
+
+/// What an archive may hold.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    pub links: Links,
+    /// Sum of all files.
+    pub bytes_max: u64,
+    pub entries_max: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Links {
+    /// Relative ones that stay in the target.
+    Within,
+    /// Any, as data: for a container's workspace, where only the container follows them.
+    Any,
+}
+
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules { links: Links::Within, bytes_max: 32 << 30, entries_max: 2_000_000 }
+    }
+}
+
+/// What was unpacked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unpacked {
+    pub files: u64,
+    pub bytes: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The archive is malformed or does what no archive may do.
+    #[error("'{name}' in the archive {why}")]
+    Refused { name: String, why: String },
+    #[error("the archive is damaged: {0}")]
+    Damaged(String),
+    #[error("unpacking to {path}: {source}")]
+    Disk { path: String, source: io::Error },
+}
+
+impl ArchiveError {
+    fn refused(name: &[u8], why: impl Into<String>) -> ArchiveError {
+        let name = String::from_utf8_lossy(&name[..name.len().min(200)]).into_owned();
+        ArchiveError::Refused { name, why: why.into() }
+    }
+
+    fn damaged(error: impl std::fmt::Display) -> ArchiveError {
+        ArchiveError::Damaged(error.to_string())
+    }
+
+    /// Whether the disk was full: the archive is not to blame.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            ArchiveError::Disk { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            ArchiveError::Refused { .. } | ArchiveError::Damaged(_) => false,
+        }
+    }
+}
+
+/// Unpacks `archive` into `target`, which must be empty or not there. Blocks.
+///
+/// # Errors
+/// When the archive is refused or the disk fails; `target` is then gone.
+pub fn unpack(
+    archive: &Path,
+    format: Format,
+    target: &Path,
+    rules: &Rules,
+) -> Result<Unpacked, ArchiveError> {
+    let disk = |source| ArchiveError::Disk { path: archive.display().to_string(), source };
+    let file = BufReader::with_capacity(1 << 17, File::open(archive).map_err(disk)?);
+    let mut sink = Sink::new(target, rules)?;
+    let result = match format {
+        Format::Tar => tar_reader::read(file, &mut sink),
+        Format::TarGz => tar_reader::read(flate2::bufread::MultiGzDecoder::new(file), &mut sink),
+        Format::TarZst => zstd::Decoder::with_buffer(file)
+            .map_err(ArchiveError::damaged)
+            .and_then(|decoder| tar_reader::read(decoder, &mut sink)),
+        Format::Zip => zip_reader::read(file, &mut sink),
+    };
+    match result {
+        Ok(()) => Ok(sink.done()),
+        Err(error) => {
+            // Best effort: the error that counts is the first one.
+            let _ = std::fs::remove_dir_all(target);
+            Err(error)
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

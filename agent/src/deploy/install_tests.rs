@@ -1,0 +1,138 @@
+//! A crash between any two changes of an installation.
+
+use super::super::plan::{Scene, plan};
+use super::super::undo::{Settled, settle};
+use super::*;
+use pipelines::ids::DeploymentId;
+use pipelines::spec::appspec::{FileExists, parse};
+use std::os::unix::fs::MetadataExt;
+
+struct Host {
+    dir: tempfile::TempDir,
+    home: Home,
+}
+
+fn stand(n: u8) -> Stand {
+    Stand { digest: format!("{n:02x}").repeat(32).parse().unwrap(), deployment: DeploymentId(1) }
+}
+
+impl Host {
+    /// With a first revision, files of others, and everything a second one can do to them.
+    fn new() -> Host {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open(&dir.path().join("state"), "web").unwrap();
+        let host = Host { dir, home };
+        host.write("one", &["same", "gone", "sub/gone", "thing", "tree/a", "tree/b"]);
+        symlink("same", host.dir.path().join("one/link")).unwrap();
+        let plan = host.plan("one");
+        install(&host.home, &plan, &stand(1)).unwrap();
+        std::fs::write(host.dir.path().join("app/foreign"), "theirs").unwrap();
+        std::fs::write(host.dir.path().join("app/sub/theirs"), "theirs").unwrap();
+        host.write("two", &["same", "new/new", "thing/inside", "tree", "foreign", "link"]);
+        host
+    }
+
+    fn write(&self, release: &str, files: &[&str]) {
+        for file in files {
+            let path = self.dir.path().join(release).join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, release).unwrap();
+        }
+    }
+
+    fn plan(&self, release: &str) -> Plan {
+        let top = self.dir.path().display();
+        let text = format!(
+            "version: 0.0\nos: linux\nfiles:\n  - source: /\n    destination: {top}/app\n\
+             permissions:\n  - object: {top}/app\n    mode: 700\n    type: [directory]\n"
+        );
+        let appspec = parse(&text).value.unwrap();
+        let own = self.home.manifest().unwrap();
+        let others = BTreeMap::new();
+        let release = self.dir.path().join(release);
+        let behavior = FileExists::Overwrite;
+        let scene = Scene {
+            home: &self.home,
+            release: &release,
+            appspec: &appspec,
+            behavior,
+            own: own.as_ref(),
+            others: &others,
+        };
+        plan(&scene).unwrap()
+    }
+
+    fn tree(&self) -> Vec<String> {
+        let top = self.dir.path().join("app");
+        let entries = walkdir::WalkDir::new(&top).sort_by_file_name().into_iter();
+        let line = |entry: walkdir::DirEntry| {
+            let meta = entry.metadata().unwrap();
+            let content = std::fs::read_to_string(entry.path()).unwrap_or_default();
+            // The very same files have to be there, not others like them.
+            let inode = if meta.is_dir() { 0 } else { meta.ino() };
+            format!("{} {:o} {inode} {content}", entry.path().display(), meta.mode())
+        };
+        entries.map(|entry| line(entry.unwrap())).collect()
+    }
+}
+
+#[test]
+fn a_crash_between_any_two_changes_is_undone_also_when_undoing_crashes() {
+    let whole = {
+        let host = Host::new();
+        let plan = host.plan("two");
+        changes(&plan, &prepare(&plan, "x").unwrap()).len()
+    };
+    assert!(whole > 20, "the case is too small: {whole} changes");
+    for crash_after in 0..=whole {
+        let host = Host::new();
+        let before = host.tree();
+        let plan = host.plan("two");
+        let undo = prepare(&plan, "x").unwrap();
+        undo.save(&host.home).unwrap();
+        for change in changes(&plan, &undo).iter().take(crash_after) {
+            change.make().unwrap();
+        }
+        // Undoing once without noting it is as if it had crashed at its very end.
+        let noted = std::fs::read(host.home.undo_path()).unwrap();
+        assert_eq!(settle(&host.home).unwrap(), Settled::Undone);
+        std::fs::write(host.home.undo_path(), noted).unwrap();
+        assert_eq!(settle(&host.home).unwrap(), Settled::Undone);
+        assert_eq!(host.tree(), before, "after {crash_after} of {whole} changes");
+        assert_eq!(settle(&host.home).unwrap(), Settled::Nothing);
+    }
+}
+
+#[test]
+fn a_crash_after_the_manifest_was_written_is_finished() {
+    let host = Host::new();
+    let plan = host.plan("two");
+    let undo = prepare(&plan, "x").unwrap();
+    undo.save(&host.home).unwrap();
+    changes(&plan, &undo).iter().try_for_each(Change::make).unwrap();
+    let entries = entries(&plan);
+    let manifest = Manifest { install: "x".into(), stand: stand(2), entries };
+    host.home.set_manifest(&manifest).unwrap();
+    assert_eq!(settle(&host.home).unwrap(), Settled::Finished);
+    let names: Vec<String> = host
+        .tree()
+        .iter()
+        .map(|line| line.split_whitespace().next().unwrap().rsplit("/app").next().unwrap().into())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "",
+            "/foreign",
+            "/link",
+            "/new",
+            "/new/new",
+            "/same",
+            "/sub",
+            "/sub/theirs",
+            "/thing",
+            "/thing/inside",
+            "/tree"
+        ]
+    );
+}

@@ -1,0 +1,48 @@
+//! Deployments: bringing this host to a revision by its appspec, the way CodeDeploy does, with its
+//! faults mended: everything that can be found wrong is found before the running application is
+//! touched, an installation is all or nothing, and a script is never run twice.
+//!
+//! `engine` is the sequence of steps, `events` those that run scripts; `recorder` keeps it in the journal. `release` has the bundle
+//! unpacked, `preflight` and `plan` look, `install` and `undo` act, `script` runs what the appspec
+//! names, `health` asks the application. `group` is what this host knows of a deployment group.
+
+mod engine;
+mod events;
+mod fault;
+mod group;
+mod health;
+mod install;
+mod output;
+mod permissions;
+mod place;
+mod plan;
+mod preflight;
+mod privileges;
+mod processes;
+mod recorder;
+mod release;
+mod script;
+mod undo;
+
+pub use group::installed;
+
+use crate::context::TaskContext;
+use crate::link::failed;
+use engine::{Job, Work};
+use group::Home;
+use pipelines::protocol::report::{ErrorCode, Outcome};
+use pipelines::protocol::task::{Deploy, Task};
+
+/// Runs one deployment task to its end. `resume`: the agent was started again while it ran; the
+/// task's journal says how far it was.
+pub async fn run(_task: &Task, deploy: &Deploy, ctx: &TaskContext, resume: bool) -> Outcome {
+    let home = match Home::open(&ctx.dirs.state, &deploy.group) {
+        Ok(home) => home,
+        Err(e) => return failed(ErrorCode::AgentError, format!("preparing: {e}"), false),
+    };
+    if resume {
+        ctx.log.say("[agent] the agent was started again; the deployment goes on").await;
+    }
+    let steps = Work::in_place(deploy.health.is_some());
+    Job { deploy, ctx, home, steps, appspec_name: None }.run().await
+}

@@ -1,0 +1,119 @@
+//! Everything that can be found wrong with a revision on this host, before the running application
+//! is touched.
+
+use super::fault::Fault;
+use super::group::Home;
+use super::plan::{self, Plan, Problem, Scene, check_space};
+use super::release::APPSPECS;
+use super::script;
+use pipelines::protocol::report::ErrorCode;
+use pipelines::spec::appspec::{Appspec, FileExists, Os, Platform, parse};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What was read and what was doubtful about it.
+#[derive(Debug)]
+pub struct Read {
+    pub appspec: Appspec,
+    pub warnings: Vec<String>,
+}
+
+/// Reads the appspec of a release. `name` overrides the two usual ones.
+///
+/// # Errors
+/// When there is none, or two, or it has errors; all of them are in the message.
+pub fn read_appspec(release: &Path, name: Option<&str>) -> Result<Read, Fault> {
+    let invalid = |text: String| Fault::new(ErrorCode::AppspecInvalid, text);
+    let (name, text) = text_of(release, name)?;
+    let parsed = parse(&text);
+    let problems: Vec<String> =
+        parsed.problems.iter().map(|problem| format!("{name}:{problem}")).collect();
+    let Some(appspec) = parsed.value else { return Err(invalid(problems.join("\n"))) };
+    if appspec.platform != Platform::Server {
+        return Err(invalid(format!("{name} is for ECS or Lambda, and this is a host")));
+    }
+    if appspec.os != Os::Linux {
+        return Err(invalid(format!("{name} is for 'os: windows', and this host runs Linux")));
+    }
+    Ok(Read { appspec, warnings: problems })
+}
+
+fn text_of(release: &Path, name: Option<&str>) -> Result<(String, String), Fault> {
+    let invalid = |text: String| Fault::new(ErrorCode::AppspecInvalid, text);
+    let candidates: Vec<&str> = name.map_or_else(|| APPSPECS.to_vec(), |name| vec![name]);
+    let there: Vec<&str> = candidates
+        .iter()
+        .copied()
+        .filter(|name| release.join(name).symlink_metadata().is_ok())
+        .collect();
+    let name = match there.as_slice() {
+        [] => {
+            let wanted = candidates.join(" or ");
+            return Err(invalid(format!("the bundle has no {wanted} at its top")));
+        }
+        [name] => *name,
+        _ => {
+            let both = there.join(" and ");
+            return Err(invalid(format!("the bundle has both {both}: remove one")));
+        }
+    };
+    let path = inside(release, name).map_err(|e| invalid(format!("{name}: {e}")))?;
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((name.to_owned(), text)),
+        Err(e) => Err(invalid(format!("{name}: {e}"))),
+    }
+}
+
+fn inside(release: &Path, name: &str) -> io::Result<PathBuf> {
+    let path = release.join(name).canonicalize()?;
+    if path.starts_with(release.canonicalize()?) {
+        Ok(path)
+    } else {
+        Err(io::Error::other("leads out of the bundle"))
+    }
+}
+
+/// Works out what an installation would do now.
+///
+/// # Errors
+/// Everything that forbids it.
+pub fn plan_now(
+    home: &Home,
+    release: &Path,
+    appspec: &Appspec,
+    of_group: Option<FileExists>,
+) -> Result<Plan, Vec<Problem>> {
+    let books = home.manifest().and_then(|own| Ok((own, home.others()?)));
+    let (own, others) = books.map_err(|e| vec![trouble("reading what is installed", &e)])?;
+    let behavior = appspec.file_exists_behavior.or(of_group).unwrap_or(FileExists::Disallow);
+    let scene = Scene { home, release, appspec, behavior, own: own.as_ref(), others: &others };
+    let plan = plan::plan(&scene)?;
+    match check_space(&plan) {
+        Ok(problems) if problems.is_empty() => Ok(plan),
+        Ok(problems) => Err(problems),
+        Err(e) => Err(vec![trouble("measuring the disk", &e)]),
+    }
+}
+
+fn trouble(what: &str, error: &io::Error) -> Problem {
+    Problem { code: ErrorCode::AgentError, text: format!("{what}: {error}") }
+}
+
+/// Looks at every script of every event that will run.
+///
+/// # Errors
+/// All that are missing or would run as nobody known here, in one fault.
+pub fn check_scripts(release: &Path, appspec: &Appspec, events: &[String]) -> Result<(), Fault> {
+    let mut faults = Vec::new();
+    for event in events {
+        for hook in appspec.hooks.get(event).into_iter().flatten() {
+            faults.extend(script::find(release, &hook.location).err());
+            faults.extend(script::account(hook).err());
+        }
+    }
+    let messages: Vec<String> = faults.iter().map(|fault| fault.message.clone()).collect();
+    match faults.into_iter().next() {
+        Some(first) => Err(Fault { message: messages.join("; "), ..first }),
+        None => Ok(()),
+    }
+}

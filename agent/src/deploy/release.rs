@@ -1,0 +1,152 @@
+//! Release directories: a bundle unpacked once, named by its digest, kept while it may be wanted.
+
+use super::fault::{Fault, Stop};
+use super::group::{Home, Standing};
+use crate::archive::{ArchiveError, Format, Rules, unpack};
+use crate::context::{ContentError, TaskContext};
+use crate::durable::{remove_tree, sync_dir, sync_files};
+use pipelines::ids::Digest;
+use pipelines::protocol::report::ErrorCode;
+use pipelines::protocol::task::Artifact;
+use std::fs::{File, Permissions};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// Both names of an appspec, in the order people use them.
+pub const APPSPECS: [&str; 2] = ["appspec.yml", "appspec.yaml"];
+
+/// Makes sure the bundle is unpacked on this host, and says how that went.
+pub async fn provide(ctx: &TaskContext, home: &Home, bundle: &Artifact) -> Result<String, Stop> {
+    let release = home.release(&bundle.digest);
+    let short = bundle.digest.short().to_owned();
+    if release.is_dir() {
+        return Ok(format!("revision {short} is on this host already"));
+    }
+    let file = ctx.dirs.work.join("bundle");
+    ctx.content.fetch(bundle, &file).await.map_err(|e| match e {
+        ContentError::Cancelled => Stop::Told,
+        e => {
+            let error = e.into_task_error("DownloadBundle");
+            Fault::new(error.code, error.message).into()
+        }
+    })?;
+    let (home, size) = (home.clone(), bundle.size);
+    let unpacked = tokio::task::spawn_blocking(move || {
+        let result = put_in_place(&file, &home.releases(), &release);
+        // The bundle served its purpose, or is bad; either way one copy on disk is enough.
+        let _ = std::fs::remove_file(&file);
+        result
+    });
+    let files = unpacked
+        .await
+        .map_err(|e| Fault::new(ErrorCode::AgentError, format!("unpacking failed: {e}")))??;
+    Ok(format!("revision {short}: {size} bytes, {files} files"))
+}
+
+fn put_in_place(file: &Path, releases: &Path, release: &Path) -> Result<u64, Fault> {
+    let disk = |e: io::Error| Fault::disk("keeping the bundle", &e);
+    let name = release.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let fresh = releases.join(format!(".{name}.new"));
+    remove_tree(&fresh).map_err(disk)?;
+    let format = sniff(file).map_err(disk)?.ok_or_else(|| {
+        Fault::new(
+            ErrorCode::BundleInvalid,
+            "the bundle is no archive: make it a .tar.zst, .tar.gz, .tar or .zip",
+        )
+    })?;
+    let unpacked = unpack(file, format, &fresh, &Rules::default()).map_err(|e| refusal(&e))?;
+    let inner = inner_directory(&fresh).map_err(disk)?;
+    // Whoever runs the hooks may enter, whatever the archive said about its own top.
+    let top = inner.as_deref().unwrap_or(&fresh);
+    std::fs::set_permissions(top, Permissions::from_mode(0o755)).map_err(disk)?;
+    let files: Vec<PathBuf> = walkdir::WalkDir::new(top)
+        .into_iter()
+        .map(|entry| Ok(entry?.into_path()))
+        .collect::<io::Result<_>>()
+        .map_err(disk)?;
+    sync_files(files.iter().map(PathBuf::as_path)).map_err(disk)?;
+    std::fs::rename(top, release).map_err(disk)?;
+    sync_dir(releases).map_err(disk)?;
+    remove_tree(&fresh).map_err(disk)?;
+    Ok(unpacked.files)
+}
+
+fn refusal(error: &ArchiveError) -> Fault {
+    let code = if error.is_disk_full() { ErrorCode::OutOfDisk } else { ErrorCode::BundleInvalid };
+    Fault::new(code, error.to_string())
+}
+
+/// What the content says it is; names and labels are not asked.
+fn sniff(file: &Path) -> io::Result<Option<Format>> {
+    let mut head = Vec::new();
+    File::open(file)?.take(512).read_to_end(&mut head)?;
+    Ok(match head.as_slice() {
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Format::TarZst),
+        [0x1f, 0x8b, ..] => Some(Format::TarGz),
+        [b'P', b'K', 3 | 5, 4 | 6, ..] => Some(Format::Zip),
+        head if head.get(257..262) == Some(b"ustar") => Some(Format::Tar),
+        _ => None,
+    })
+}
+
+/// The single directory at the top that holds the appspec, as archives of repositories have it.
+fn inner_directory(top: &Path) -> io::Result<Option<PathBuf>> {
+    let entries: Vec<_> = std::fs::read_dir(top)?.collect::<io::Result<_>>()?;
+    let [only] = entries.as_slice() else { return Ok(None) };
+    let holds = only.file_type()?.is_dir()
+        && APPSPECS.iter().any(|name| only.path().join(name).symlink_metadata().is_ok());
+    Ok(holds.then(|| only.path()))
+}
+
+/// Removes the releases nobody may want again. Never fails a deployment; says what it removed.
+pub fn prune(home: &Home, standing: &Standing, keep: u32, wanted: &[Digest]) -> Vec<String> {
+    let recent = standing.history.iter().rev().take(keep.max(1) as usize);
+    let kept: Vec<&str> = recent
+        .chain(standing.good.iter().map(|stand| &stand.digest))
+        .chain(wanted)
+        .map(Digest::as_str)
+        .collect();
+    let mut removed = Vec::new();
+    let Ok(entries) = std::fs::read_dir(home.releases()) else { return removed };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if kept.contains(&name.as_str()) {
+            continue;
+        }
+        match remove_tree(&entry.path()) {
+            Ok(()) => removed.push(name),
+            Err(e) => tracing::warn!("cannot remove release {name} of {}: {e}", home.name()),
+        }
+    }
+    removed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::group::Stand;
+    use super::*;
+    use pipelines::ids::DeploymentId;
+
+    fn digest(n: u8) -> Digest {
+        format!("{n:02x}").repeat(32).parse().unwrap()
+    }
+
+    #[test]
+    fn pruning_keeps_recent_successes_the_last_good_one_and_what_is_wanted() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open(dir.path(), "web").unwrap();
+        for n in 1..=8 {
+            std::fs::create_dir(home.release(&digest(n))).unwrap();
+        }
+        std::fs::create_dir(home.releases().join(".half.new")).unwrap();
+        let good = Stand { digest: digest(1), deployment: DeploymentId(1) };
+        let history = [2, 3, 4, 5].map(digest).to_vec();
+        let standing = Standing { good: Some(good), history };
+        let mut removed = prune(&home, &standing, 2, &[digest(7)]);
+        removed.sort();
+        let mut expected = vec![".half.new".to_owned()];
+        expected.extend([2, 3, 6, 8].map(|n| digest(n).to_string()));
+        assert_eq!(removed, expected);
+    }
+}

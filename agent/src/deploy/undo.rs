@@ -1,0 +1,228 @@
+//! What it takes to put a host back as it was before an installation. Written down before the
+//! installation changes anything; every step can be done again, in any state a crash may leave.
+
+use super::group::{Home, Kind};
+use crate::durable::{read_json, remove_if_there, remove_tree, sync_parent, write_json};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
+use std::path::{Path, PathBuf};
+
+/// `undo.json`. While it exists the installation is half-way.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Undo {
+    /// The installation it belongs to; see [`super::group::Manifest::install`].
+    pub install: String,
+    pub asides: Vec<Moved>,
+    /// New directories, parents first.
+    pub directories: Vec<PathBuf>,
+    pub items: Vec<Placed>,
+    pub removals: Vec<Moved>,
+    /// Directories to remove after success, if they are empty then.
+    pub leave: Vec<PathBuf>,
+    pub attributes: Vec<Before>,
+}
+
+/// Something moved out of the way, under another name in its own directory.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Moved {
+    pub path: PathBuf,
+    pub old: PathBuf,
+}
+
+/// A file or link that is written as `fresh`, then renamed to `path`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Placed {
+    pub path: PathBuf,
+    pub fresh: PathBuf,
+    /// A second name of what was there; None when nothing was.
+    pub old: Option<PathBuf>,
+}
+
+/// A directory's attributes as they were.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Before {
+    pub path: PathBuf,
+    pub uid: u32,
+    pub gid: u32,
+    pub mode: u32,
+}
+
+/// What was found of an earlier installation.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Settled {
+    Nothing,
+    /// It had been committed; only rubbish was left.
+    Finished,
+    /// It was half-way; the host is as it was before it.
+    Undone,
+}
+
+impl Undo {
+    /// # Errors
+    /// When it may not be on disk; nothing must be changed then.
+    pub fn save(&self, home: &Home) -> io::Result<()> {
+        write_json(&home.undo_path(), self)
+    }
+
+    /// Puts everything back, as far as it was changed.
+    ///
+    /// # Errors
+    /// When something could not be put back. The rest was, and it can be tried again.
+    pub fn revert(&self, home: &Home) -> io::Result<()> {
+        let mut first_error = Ok(());
+        let mut attempt = |path: &Path, result: io::Result<()>| {
+            if let Err(e) = result
+                && first_error.is_ok()
+            {
+                first_error = Err(io::Error::new(e.kind(), format!("{}: {e}", path.display())));
+            }
+        };
+        for item in &self.items {
+            attempt(&item.path, item.revert());
+        }
+        for moved in &self.removals {
+            attempt(&moved.path, moved.revert());
+        }
+        for directory in self.directories.iter().rev() {
+            attempt(directory, remove_if_empty(directory));
+        }
+        for moved in &self.asides {
+            attempt(&moved.path, moved.revert());
+        }
+        for before in &self.attributes {
+            attempt(&before.path, before.revert());
+        }
+        first_error?;
+        self.sync();
+        remove_undo(home)
+    }
+
+    /// Removes what is no longer needed after the installation was committed.
+    ///
+    /// # Errors
+    /// When something could not be removed; it can be tried again.
+    pub fn forget(&self, home: &Home) -> io::Result<()> {
+        for moved in self.asides.iter().chain(&self.removals) {
+            match moved.old.symlink_metadata() {
+                Ok(meta) if meta.is_dir() => remove_tree(&moved.old)?,
+                Ok(_) => remove_if_there(&moved.old)?,
+                Err(_) => {}
+            }
+        }
+        for old in self.items.iter().filter_map(|item| item.old.as_ref()) {
+            remove_if_there(old)?;
+        }
+        let mut leave = self.leave.clone();
+        leave.sort();
+        for directory in leave.iter().rev() {
+            remove_if_empty(directory)?;
+        }
+        remove_undo(home)
+    }
+
+    /// Makes every name it deals with durable. Best effort: the content is safe by its own syncs.
+    pub fn sync(&self) {
+        let items = self.items.iter().map(|i| &i.path);
+        let moved = self.asides.iter().chain(&self.removals).map(|m| &m.path);
+        let all = items.chain(moved).chain(&self.directories);
+        let parents: BTreeSet<&Path> = all.filter_map(|path| path.parent()).collect();
+        for parent in parents {
+            if parent.is_dir()
+                && let Err(e) = crate::durable::sync_dir(parent)
+            {
+                tracing::warn!("cannot sync {}: {e}", parent.display());
+            }
+        }
+    }
+}
+
+/// Finishes or undoes what an earlier life of the agent left half-way. Blocks.
+///
+/// # Errors
+/// When the host could not be put back.
+pub fn settle(home: &Home) -> io::Result<Settled> {
+    let Some(undo) = read_json::<Undo>(&home.undo_path())? else { return Ok(Settled::Nothing) };
+    if home.manifest()?.is_some_and(|manifest| manifest.install == undo.install) {
+        undo.forget(home)?;
+        return Ok(Settled::Finished);
+    }
+    undo.revert(home)?;
+    Ok(Settled::Undone)
+}
+
+fn remove_undo(home: &Home) -> io::Result<()> {
+    remove_if_there(&home.undo_path())?;
+    sync_parent(&home.undo_path())
+}
+
+fn remove_if_empty(directory: &Path) -> io::Result<()> {
+    match std::fs::remove_dir(directory) {
+        Err(e)
+            if matches!(
+                e.kind(),
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::DirectoryNotEmpty
+                    | io::ErrorKind::NotADirectory
+                    | io::ErrorKind::ResourceBusy
+            ) =>
+        {
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+impl Moved {
+    fn revert(&self) -> io::Result<()> {
+        if is_there(&self.old) { std::fs::rename(&self.old, &self.path) } else { Ok(()) }
+    }
+}
+
+impl Placed {
+    fn revert(&self) -> io::Result<()> {
+        if is_there(&self.fresh) {
+            // Not renamed yet, so `path` is what it was. The second name goes first: while `fresh`
+            // is there, this can be told again after another crash.
+            if let Some(old) = &self.old {
+                remove_if_there(old)?;
+            }
+            return remove_if_there(&self.fresh);
+        }
+        match &self.old {
+            Some(old) if is_there(old) => {
+                std::fs::rename(old, &self.path)?;
+                // Renaming one name of a file over another name of the same file leaves both.
+                remove_if_there(old)
+            }
+            Some(_) => Ok(()),
+            None => match self.path.symlink_metadata() {
+                // The old directory, not put aside yet.
+                Ok(meta) if Kind::of(&meta) == Some(Kind::Directory) => Ok(()),
+                Ok(_) => remove_if_there(&self.path),
+                Err(_) => Ok(()),
+            },
+        }
+    }
+}
+
+impl Before {
+    fn revert(&self) -> io::Result<()> {
+        lchown(&self.path, Some(self.uid), Some(self.gid))?;
+        std::fs::set_permissions(&self.path, Permissions::from_mode(self.mode))
+    }
+
+    /// # Errors
+    /// When the directory cannot be looked at.
+    pub fn of(path: &Path) -> io::Result<Before> {
+        let meta = path.metadata()?;
+        let mode = meta.permissions().mode() & 0o7777;
+        Ok(Before { path: path.to_owned(), uid: meta.uid(), gid: meta.gid(), mode })
+    }
+}

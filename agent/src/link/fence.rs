@@ -1,0 +1,110 @@
+//! The highest controller epoch and the highest generation per group this host has ever obeyed, on
+//! disk. Whoever speaks with a lower number is a ghost and is refused.
+
+use crate::durable::{read_json, write_json};
+use pipelines::protocol::task::{Task, Work};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What is on disk.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Highest {
+    epoch: u64,
+    generations: BTreeMap<String, u64>,
+}
+
+/// See the module text.
+#[derive(Debug)]
+pub struct Fence {
+    path: PathBuf,
+    highest: Highest,
+}
+
+/// A task from the past.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Stale {
+    #[error("epoch {given} of the controller is over; {highest} has spoken")]
+    Epoch { given: u64, highest: u64 },
+    #[error("generation {given} of group {group} is over; {highest} has begun")]
+    Generation { group: String, given: u64, highest: u64 },
+}
+
+impl Fence {
+    /// # Errors
+    /// When the file is there and unreadable: obeying anyone then would be a guess.
+    pub fn open(state: &Path) -> io::Result<Fence> {
+        let path = state.join("fence.json");
+        let highest = read_json(&path)?.unwrap_or_default();
+        Ok(Fence { path, highest })
+    }
+
+    /// Hears a controller's epoch.
+    ///
+    /// # Errors
+    /// When the new height cannot be put on disk; the controller must not be obeyed then.
+    pub fn hear(&mut self, epoch: u64) -> io::Result<Result<(), Stale>> {
+        let highest = self.highest.epoch;
+        if epoch < highest {
+            return Ok(Err(Stale::Epoch { given: epoch, highest }));
+        }
+        if epoch > highest {
+            self.save(Highest { epoch, ..self.highest.clone() })?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Lets a task in, or says why not.
+    ///
+    /// # Errors
+    /// See [`Fence::hear`].
+    pub fn admit(&mut self, task: &Task) -> io::Result<Result<(), Stale>> {
+        if let Err(stale) = self.hear(task.epoch)? {
+            return Ok(Err(stale));
+        }
+        let Work::Deploy(deploy) = &task.work else { return Ok(Ok(())) };
+        let highest = self.highest.generations.get(&deploy.group).copied().unwrap_or(0);
+        let given = task.generation;
+        if given < highest {
+            let group = deploy.group.clone();
+            return Ok(Err(Stale::Generation { group, given, highest }));
+        }
+        if given > highest {
+            let mut next = self.highest.clone();
+            next.generations.insert(deploy.group.clone(), given);
+            self.save(next)?;
+        }
+        Ok(Ok(()))
+    }
+
+    fn save(&mut self, next: Highest) -> io::Result<()> {
+        write_json(&self.path, &next)?;
+        self.highest = next;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::test_tasks::deploy_task;
+
+    #[test]
+    fn lower_numbers_are_refused_also_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut fence = Fence::open(dir.path()).unwrap();
+        assert_eq!(fence.admit(&deploy_task(1, "web", 2, 5)).unwrap(), Ok(()));
+        assert_eq!(fence.admit(&deploy_task(2, "web", 2, 5)).unwrap(), Ok(()));
+
+        let mut fence = Fence::open(dir.path()).unwrap();
+        let stale = Stale::Generation { group: "web".into(), given: 4, highest: 5 };
+        assert_eq!(fence.admit(&deploy_task(3, "web", 2, 4)).unwrap(), Err(stale));
+        assert_eq!(fence.admit(&deploy_task(4, "other", 3, 1)).unwrap(), Ok(()));
+        let stale = Stale::Epoch { given: 2, highest: 3 };
+        assert_eq!(fence.admit(&deploy_task(5, "web", 2, 9)).unwrap(), Err(stale.clone()));
+        assert_eq!(fence.hear(2).unwrap(), Err(stale));
+        // A refused task must not have raised anything.
+        assert_eq!(fence.admit(&deploy_task(6, "web", 3, 5)).unwrap(), Ok(()));
+    }
+}

@@ -1,0 +1,115 @@
+//! Gives a task its turn, its context and its time limit, and keeps what came of it.
+
+use super::Link;
+use super::held::Held;
+use crate::context::{Content, Dirs, LogWriter, Reason, Since, TaskContext, TaskJournal};
+use crate::state::private_dir;
+use crate::{build, deploy};
+use pipelines::protocol::report::{ErrorCode, Outcome, TaskError};
+use pipelines::protocol::task::{Task, Work};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Runs a task to its end, whatever that is.
+pub async fn run(link: Arc<Link>, held: Arc<Held>) {
+    let key = held.key();
+    let outcome = match turn(&link, &held).await {
+        Ok(outcome) => outcome,
+        Err(e) => {
+            tracing::error!(task.id = %key.task, "cannot run a task: {e}");
+            failed(ErrorCode::AgentError, format!("the agent's disk: {e}"), false)
+        }
+    };
+    let kept = tokio::task::spawn_blocking(move || held.finish(outcome)).await;
+    if let Ok(Err(e)) = kept {
+        tracing::error!(task.id = %key.task, "an outcome would not survive a crash: {e}");
+    }
+}
+
+async fn turn(link: &Arc<Link>, held: &Arc<Held>) -> io::Result<Outcome> {
+    let resume = held.running_for();
+    let ctx = context(link, held, resume.unwrap_or_default())?;
+    // A task of an earlier life may be unwanted by now. The controller says so in its first answer;
+    // when there is none, the lease ends the wait.
+    if resume.is_some() {
+        tokio::select! {
+            () = link.silence.heard_once() => {}
+            () = link.silence.too_long() => ctx.cancel.cancel(Reason::LeaseLapsed),
+            () = ctx.cancel.cancelled() => {}
+        }
+    }
+    let _permit = tokio::select! {
+        biased;
+        // An earlier life's work may have left something behind that only its body can end.
+        () = ctx.cancel.cancelled(), if resume.is_none() => {
+            return Ok(ctx.stopped(Vec::new(), None, false));
+        }
+        permit = link.turns.acquire() => permit.map_err(io::Error::other)?,
+    };
+    let begun = held.clone();
+    tokio::task::spawn_blocking(move || begun.begin()).await.map_err(io::Error::other)??;
+    Ok(within_limits(link, held.task(), ctx, resume.is_some()).await)
+}
+
+fn context(link: &Link, held: &Held, before: Duration) -> io::Result<TaskContext> {
+    let (key, cancel) = (held.key(), held.cancel.clone());
+    let work = held.dir.join("work");
+    private_dir(&work)?;
+    let cache = link.cache.clone();
+    Ok(TaskContext {
+        key,
+        log: LogWriter::new(held.spool.clone()),
+        progress: held.progress.clone(),
+        content: Content::remote(cache, link.controller.clone(), key, cancel.clone()),
+        cancel,
+        dirs: Dirs { state: link.state.root().to_owned(), task: held.dir.clone(), work },
+        journal: TaskJournal::open(&held.dir.join("journal"))?,
+        settings: link.settings.clone(),
+        since: Since::now_after(before),
+    })
+}
+
+/// The body, told to stop when its time is over or the controller was silent for too long.
+async fn within_limits(link: &Arc<Link>, task: Task, ctx: TaskContext, resume: bool) -> Outcome {
+    let left = task.timeout.to_std().saturating_sub(ctx.since.elapsed().to_std());
+    let (cancel, log) = (ctx.cancel.clone(), ctx.log.clone());
+    let is_deploy = matches!(task.work, Work::Deploy(_));
+    // A task of its own, so that a mistake of ours in it becomes an outcome and not a dead agent.
+    let mut body = tokio::spawn(async move { work(&task, &ctx, resume).await });
+    let timer = tokio::time::sleep(left);
+    let lapse = link.silence.too_long();
+    tokio::pin!(timer, lapse);
+    let (mut timed, mut lapsed) = (false, false);
+    loop {
+        tokio::select! {
+            () = &mut timer, if !timed => {
+                timed = true;
+                cancel.cancel(Reason::TimedOut);
+                log.say("[agent] the task's time is over").await;
+            }
+            () = &mut lapse, if !lapsed => {
+                lapsed = true;
+                cancel.cancel(Reason::LeaseLapsed);
+                log.say("[agent] the controller is out of reach for too long; nothing is begun").await;
+            }
+            ended = &mut body => return ended.unwrap_or_else(|e| {
+                tracing::error!("a task's body failed: {e}");
+                failed(ErrorCode::AgentError, format!("the agent made a mistake: {e}"), is_deploy)
+            }),
+        }
+    }
+}
+
+async fn work(task: &Task, ctx: &TaskContext, resume: bool) -> Outcome {
+    match &task.work {
+        Work::Build(build) => build::run(task, build, ctx, resume).await,
+        Work::Deploy(deploy) => deploy::run(task, deploy, ctx, resume).await,
+    }
+}
+
+/// A failure that no body reported.
+pub fn failed(code: ErrorCode, message: String, touched: bool) -> Outcome {
+    let error = TaskError { code, message, step: None, command: None, touched };
+    Outcome::Failed { steps: Vec::new(), error, artifacts: Vec::new() }
+}

@@ -1,0 +1,299 @@
+//! Deployments to a host: order of hooks, what is installed, what is left alone.
+
+mod support;
+
+use pipelines::protocol::report::{ErrorCode, StepStatus};
+use pipelines::protocol::task::Purpose;
+use pipelines::spec::appspec::FileExists;
+use std::os::unix::fs::PermissionsExt;
+use support::bundle::Host;
+
+/// All events, each with a script that writes event, revision and deployment to the witness file.
+const APPSPEC: &str = "\
+version: 0.0
+os: linux
+files:
+  - source: app
+    destination: $HOST/app
+hooks:
+  ApplicationStop: [{location: hook.sh}]
+  BeforeInstall: [{location: hook.sh}]
+  AfterInstall: [{location: hook.sh}]
+  ApplicationStart: [{location: hook.sh}]
+  ValidateService: [{location: hook.sh}]
+";
+
+fn hook(version: &str) -> String {
+    format!("#!/bin/sh\necho \"$LIFECYCLE_EVENT {version}\" >> $HOST/witness\n")
+}
+
+fn revision<'a>(hook: &'a str, files: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let mut all = vec![("appspec.yml", APPSPEC), ("hook.sh", hook)];
+    all.extend_from_slice(files);
+    all
+}
+
+#[tokio::test]
+async fn events_run_in_order_and_the_stop_script_is_the_old_ones() {
+    let mut host = Host::new();
+    let (one, two) = (hook("1"), hook("2"));
+    let first = host.deploy(&revision(&one, &[("app/index", "one"), ("app/gone", "x")])).await;
+    first.succeeded();
+    let names: Vec<String> = first.steps().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(
+        names,
+        [
+            "DownloadBundle",
+            "ApplicationStop",
+            "BeforeInstall",
+            "Install",
+            "AfterInstall",
+            "ApplicationStart",
+            "ValidateService"
+        ]
+    );
+    assert_eq!(
+        host.witness(),
+        ["BeforeInstall 1", "AfterInstall 1", "ApplicationStart 1", "ValidateService 1"]
+    );
+
+    host.deploy(&revision(&two, &[("app/index", "two"), ("app/sub/new", "n")])).await.succeeded();
+    assert_eq!(
+        host.witness()[4..],
+        [
+            "ApplicationStop 1",
+            "BeforeInstall 2",
+            "AfterInstall 2",
+            "ApplicationStart 2",
+            "ValidateService 2"
+        ]
+    );
+    let tree = host.tree("app");
+    assert_eq!(tree, ["index = \"two\" 644 0", "sub/ 755 0", "sub/new = \"n\" 644 0"]);
+}
+
+#[tokio::test]
+async fn a_kept_release_is_deployed_again_without_its_bundle() {
+    let mut host = Host::new();
+    let (one, two) = (hook("1"), hook("2"));
+    let first = host.deploy(&revision(&one, &[("app/index", "one")])).await;
+    host.deploy(&revision(&two, &[("app/index", "two"), ("app/extra", "x")])).await.succeeded();
+    host.forget_offers();
+    let back = |deploy: &mut pipelines::protocol::task::Deploy| deploy.purpose = Purpose::Rollback;
+    host.deploy_artifact(first.artifact.clone(), back).await.succeeded();
+    assert_eq!(host.tree("app"), ["index = \"one\" 644 0"]);
+    let installed = host.installed().remove(0);
+    assert_eq!(installed.digest, Some(first.artifact.digest));
+}
+
+#[tokio::test]
+async fn last_successful_moves_only_at_the_end_and_a_rollback_removes_the_failed_ones_files() {
+    let mut host = Host::new();
+    let one = hook("1");
+    let bad = "#!/bin/sh\necho \"$LIFECYCLE_EVENT bad\" >> $HOST/witness\n\
+               [ \"$LIFECYCLE_EVENT\" != ValidateService ]\n";
+    let first = host.deploy(&revision(&one, &[("app/index", "one")])).await;
+    let failed = host.deploy(&revision(bad, &[("app/index", "bad"), ("app/extra", "x")])).await;
+    let error = failed.failed(ErrorCode::ScriptFailed);
+    assert_eq!(error.step.as_deref(), Some("ValidateService"));
+    assert_eq!(error.command.as_deref(), Some("hook.sh"));
+    assert!(error.touched);
+    assert_eq!(host.installed()[0].digest, Some(failed.artifact.digest.clone()));
+    let count = host.witness().len();
+
+    let back = host.deploy_artifact(first.artifact, |d| d.purpose = Purpose::Rollback).await;
+    back.succeeded();
+    assert_eq!(host.witness()[count], "ApplicationStop 1", "the broken one never was good");
+    assert_eq!(host.tree("app"), ["index = \"one\" 644 0"]);
+}
+
+#[tokio::test]
+async fn everything_wrong_is_said_at_once_before_anything_is_touched() {
+    let mut host = Host::new();
+    let one = hook("1");
+    host.deploy(&revision(&one, &[("app/index", "one")])).await.succeeded();
+    host.write("app/foreign", "theirs");
+    host.write("app/sub/foreign", "theirs");
+    let before = (host.tree("app"), host.witness());
+    let appspec = format!(
+        "{APPSPEC}  AfterAllowTraffic: [{{location: x.sh}}]\n\
+         permissions:\n  - {{object: $HOST/app, owner: nobody-here}}\n"
+    );
+    let appspec = appspec.replace(
+        "files:\n",
+        "files:\n  - {source: missing, destination: $HOST/x}\n  - {source: app, destination: /proc}\n",
+    );
+    let two = hook("2");
+    let mut files = revision(
+        &two,
+        &[("app/index", "two"), ("app/foreign", "mine"), ("app/sub/foreign", "mine")],
+    );
+    files[0].1 = &appspec;
+    let failed = host.deploy(&files).await;
+    let error = failed.failed(ErrorCode::MissingSource);
+    assert!(!error.touched);
+    assert_eq!(error.step.as_deref(), Some("DownloadBundle"));
+    for part in ["'missing'", "/proc", "app/foreign", "app/sub/foreign", "nobody-here"] {
+        assert!(error.message.contains(part), "{part}: {}", error.message);
+    }
+    assert_eq!((host.tree("app"), host.witness()), before);
+    let skipped = failed.steps().iter().filter(|(_, s)| *s == StepStatus::Skipped).count();
+    assert_eq!(skipped, 6);
+}
+
+#[tokio::test]
+async fn a_file_in_the_way_follows_the_behavior_of_the_appspec_before_that_of_the_group() {
+    for (of_group, of_appspec, expected) in [
+        (None, None, None),
+        (Some(FileExists::Overwrite), None, Some("mine")),
+        (Some(FileExists::Retain), None, Some("theirs")),
+        (Some(FileExists::Retain), Some("OVERWRITE"), Some("mine")),
+        (Some(FileExists::Overwrite), Some("DISALLOW"), None),
+    ] {
+        let mut host = Host::new();
+        host.write("app/file", "theirs");
+        let appspec = match of_appspec {
+            Some(choice) => format!("{APPSPEC}file_exists_behavior: {choice}\n"),
+            None => APPSPEC.to_owned(),
+        };
+        let one = hook("1");
+        let mut files = revision(&one, &[("app/file", "mine"), ("app/other", "mine")]);
+        files[0].1 = &appspec;
+        let done = host.deploy_with(&files, |d| d.file_exists_behavior = of_group).await;
+        let Some(expected) = expected else {
+            assert!(!done.failed(ErrorCode::FileExists).touched);
+            assert_eq!(host.witness().len(), 0);
+            continue;
+        };
+        done.succeeded();
+        assert_eq!(host.read("app/file").as_deref(), Some(expected));
+        // What is theirs stays theirs, also when the revision goes.
+        host.deploy(&revision(&one, &[("app/other", "mine")])).await.succeeded();
+        let left = (expected == "theirs").then_some("theirs");
+        assert_eq!(host.read("app/file").as_deref(), left);
+    }
+}
+
+#[tokio::test]
+async fn links_stay_links_and_things_may_change_their_kind() {
+    let mut host = Host::new();
+    let one = hook("1");
+    let v1 =
+        [("app/real/file", "1"), ("app/link", "-> real"), ("app/thing", "file"), ("app/d/x", "x")];
+    let v2 =
+        [("app/real/file", "2"), ("app/link/file", "dir"), ("app/thing/y", "y"), ("app/d", "f")];
+    host.deploy(&revision(&one, &v1)).await.succeeded();
+    let first = host.tree("app");
+    assert!(first.contains(&"link -> real 777 0".to_owned()), "{first:?}");
+    host.deploy(&revision(&one, &v2)).await.succeeded();
+    assert_eq!(host.read("app/link/file").as_deref(), Some("dir"));
+    assert_eq!(host.read("app/thing/y").as_deref(), Some("y"));
+    assert_eq!(host.read("app/d").as_deref(), Some("f"));
+    host.deploy(&revision(&one, &v1)).await.succeeded();
+    assert_eq!(host.tree("app"), first);
+}
+
+#[tokio::test]
+async fn permissions_are_as_the_appspec_says_and_setuid_survives_the_owner() {
+    let mut host = Host::new();
+    let appspec = format!(
+        "{APPSPEC}permissions:\n  \
+         - {{object: $HOST/app, pattern: '*.bin', owner: nobody, mode: 4755, type: [file]}}\n  \
+         - {{object: $HOST/app/sub, mode: 750, owner: nobody, group: nogroup}}\n  \
+         - {{object: $HOST/app/acl, mode: 640, acls: ['u:nobody:rw']}}\n"
+    );
+    let one = hook("1");
+    let mut files = revision(
+        &one,
+        &[("app/a.bin", "a"), ("app/sub/deep/b", "b"), ("app/plain", "p"), ("app/acl", "x")],
+    );
+    files[0].1 = &appspec;
+    host.deploy(&files).await.succeeded();
+    let uid = nix::unistd::User::from_name("nobody").unwrap().unwrap().uid;
+    assert_eq!(
+        host.tree("app"),
+        [
+            format!("a.bin = \"a\" 4755 {uid}"),
+            // With an ACL the group bits show its mask.
+            "acl = \"x\" 660 0".to_owned(),
+            "plain = \"p\" 644 0".to_owned(),
+            "sub/ 755 0".to_owned(),
+            format!("sub/deep/ 750 {uid}"),
+            format!("sub/deep/b = \"b\" 750 {uid}"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn two_groups_share_a_directory_but_not_their_files() {
+    let mut host = Host::new();
+    let one = hook("1");
+    host.deploy(&revision(&one, &[("app/a", "web"), ("app/both", "web")])).await.succeeded();
+    let other = |d: &mut pipelines::protocol::task::Deploy| d.group = "api".into();
+    let refused = host.deploy_with(&revision(&one, &[("app/both", "api")]), other).await;
+    let message = &refused.failed(ErrorCode::FileExists).message;
+    assert!(message.contains("deployment group 'web'"), "{message}");
+
+    let takes_over = |d: &mut pipelines::protocol::task::Deploy| {
+        d.group = "api".into();
+        d.file_exists_behavior = Some(FileExists::Overwrite);
+    };
+    let files = revision(&one, &[("app/both", "api"), ("app/b", "api")]);
+    host.deploy_with(&files, takes_over).await.succeeded();
+    host.deploy(&revision(&one, &[("app/c", "web")])).await.succeeded();
+    assert_eq!(host.read("app/both").as_deref(), Some("api"), "it has been taken over");
+    assert_eq!((host.read("app/a"), host.read("app/c").as_deref()), (None, Some("web")));
+}
+
+#[tokio::test]
+async fn an_installation_that_fails_half_way_leaves_everything_as_it_was() {
+    let mut host = Host::new();
+    let one = hook("1");
+    let v1 = [("app/a", "1"), ("app/gone", "1"), ("app/link", "-> a"), ("app/z/z", "1")];
+    host.deploy(&revision(&one, &v1)).await.succeeded();
+    let mode = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(host.path("app/a"), mode).unwrap();
+    let before = host.tree("");
+    // The plan is fine; then a script puts something in the way that only the last rename meets.
+    let bad = "#!/bin/sh\nif [ $LIFECYCLE_EVENT = AfterInstall ]; then exit 0; fi\n\
+               if [ $LIFECYCLE_EVENT = BeforeInstall ]; then chattr +i $HOST/app/z/z; fi\n";
+    let can = std::process::Command::new("chattr").arg("+i").arg(host.path("app/z/z")).status();
+    if !can.is_ok_and(|status| status.success()) {
+        eprintln!("not tried: this file system has no immutable files");
+        return;
+    }
+    let v2 = [("app/a", "2"), ("app/link/x", "2"), ("app/new/n", "2"), ("app/z/z", "2")];
+    let failed = host.deploy(&revision(bad, &v2)).await;
+    let _ = std::process::Command::new("chattr").arg("-i").arg(host.path("app/z/z")).status();
+    let error = failed.failed(ErrorCode::InstallFailed);
+    assert!(error.message.contains("everything was put back"), "{}", error.message);
+    let after: Vec<String> = host.tree("");
+    let without_witness = |tree: &[String]| -> Vec<String> {
+        tree.iter().filter(|line| !line.starts_with("witness")).cloned().collect()
+    };
+    assert_eq!(without_witness(&after), without_witness(&before));
+    host.deploy(&revision(&one, &v2)).await.succeeded();
+    assert_eq!(host.read("app/z/z").as_deref(), Some("2"));
+}
+
+#[tokio::test]
+async fn old_releases_go_and_pinned_ones_stay() {
+    let mut host = Host::new();
+    let one = hook("1");
+    let mut artifacts = Vec::new();
+    for n in 0..5 {
+        let content = n.to_string();
+        let files = revision(&one, &[("app/index", &content)]);
+        let pinned: Vec<_> = artifacts.first().cloned().into_iter().collect();
+        let done = host
+            .deploy_with(&files, |d| {
+                d.keep_releases = 1;
+                d.pinned = pinned;
+            })
+            .await;
+        done.succeeded();
+        artifacts.push(done.artifact.digest);
+    }
+    let kept = |n: usize| host.state().join("releases/web").join(artifacts[n].as_str()).is_dir();
+    assert_eq!([0, 1, 2, 3, 4].map(kept), [true, false, false, true, true]);
+}

@@ -1,0 +1,178 @@
+//! Tasks: claimed once, finished once, by the agent that has them.
+
+use super::*;
+use crate::tasks::{self, Finish, New, Owner};
+use crate::{artifacts, runs};
+use ::pipelines::ids::{RunId, TaskId};
+use ::pipelines::protocol::report::{Outcome, Progress};
+use ::pipelines::protocol::task::{Build, TaskKey, Work};
+
+fn build(run: RunId) -> Work {
+    Work::Build(Build {
+        run,
+        pipeline: "shop".into(),
+        action: "compile".into(),
+        number: 1,
+        image: "debian".into(),
+        buildspec: String::new(),
+        source: revision('a').bundle,
+        secondary_sources: Vec::new(),
+        env: Vec::new(),
+        outputs: Vec::new(),
+        initiator: "ada".into(),
+        source_version: String::new(),
+        repository: String::new(),
+        started_at: 0,
+    })
+}
+
+fn done() -> Outcome {
+    Outcome::Cancelled { steps: Vec::new(), touched: false }
+}
+
+/// A queued build and the run it belongs to.
+async fn queued(conn: &mut PgConnection, attempt: u32) -> RunId {
+    let pipeline = pipeline(conn).await;
+    let run = runs::create(conn, pipeline, &trigger(), "one").await.unwrap();
+    let work = build(run);
+    let needs = vec![revision('a').bundle.digest];
+    let timeout = Millis::from_minutes(1);
+    let new = New { work: &work, needs, generation: 0, epoch: 3, timeout };
+    for _ in 0..2 {
+        tasks::queue_build(conn, run, "compile", attempt, &new).await.unwrap();
+    }
+    run
+}
+
+#[tokio::test]
+async fn a_build_is_claimed_by_one_agent() {
+    let db = database().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let run = queued(&mut conn, 1).await;
+    let (a, _) = join(&mut conn, Role::Build, "a").await;
+    let (b, _) = join(&mut conn, Role::Build, "b").await;
+    assert_eq!(
+        tasks::claim_builds(&mut conn, a, 5).await.unwrap(),
+        1,
+        "queued twice is queued once"
+    );
+    assert_eq!(tasks::claim_builds(&mut conn, b, 5).await.unwrap(), 0);
+    let held = tasks::held(&mut conn, a).await.unwrap();
+    assert_eq!((held[0].task.epoch, held[0].cancel), (3, false));
+    assert!(matches!(&held[0].task.work, Work::Build(build) if build.run == run));
+    let key = held[0].task.key;
+    assert!(tasks::holds(&mut conn, a, key).await.unwrap());
+    assert!(!tasks::holds(&mut conn, b, key).await.unwrap());
+    let needed = revision('a').bundle.digest;
+    assert!(tasks::may_fetch(&mut conn, a, &needed).await.unwrap());
+    assert!(!tasks::may_fetch(&mut conn, b, &needed).await.unwrap(), "not its task");
+    assert!(!tasks::may_fetch(&mut conn, a, &revision('b').bundle.digest).await.unwrap());
+    assert_eq!(tasks::builds_held_by(&mut conn, &[a.0]).await.unwrap(), [(key.task, "a".into())]);
+}
+
+#[tokio::test]
+async fn two_agents_claiming_at_once_never_get_the_same_build() {
+    let db = database().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let mut agents = Vec::new();
+    for number in 0..4 {
+        queued(&mut conn, 1).await;
+        agents.push(join(&mut conn, Role::Build, &format!("agent-{number}")).await.0);
+    }
+    let claims = agents.iter().map(|agent| {
+        let (pool, agent) = (db.pool.clone(), *agent);
+        tokio::spawn(async move {
+            let mut conn = pool.acquire().await.unwrap();
+            tasks::claim_builds(&mut conn, agent, 1).await.unwrap()
+        })
+    });
+    let mut claimed = 0;
+    for claim in claims.collect::<Vec<_>>() {
+        claimed += claim.await.unwrap();
+    }
+    assert_eq!(claimed, 4);
+    for agent in agents {
+        assert_eq!(tasks::held(&mut conn, agent).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_task_is_finished_once_and_only_by_its_holder() {
+    let db = database().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let run = queued(&mut conn, 1).await;
+    let (a, _) = join(&mut conn, Role::Build, "a").await;
+    let (b, _) = join(&mut conn, Role::Build, "b").await;
+    tasks::claim_builds(&mut conn, a, 1).await.unwrap();
+    let key = tasks::held(&mut conn, a).await.unwrap()[0].task.key;
+    let progress = Progress { steps: Vec::new() };
+    assert!(tasks::note_progress(&mut conn, a, key, &progress).await.unwrap());
+    assert!(!tasks::note_progress(&mut conn, b, key, &progress).await.unwrap());
+    let stale = TaskKey { attempt: 9, ..key };
+    assert_eq!(tasks::finish(&mut conn, b, key, &done(), 0).await.unwrap(), Finish::NotCurrent);
+    assert_eq!(tasks::finish(&mut conn, a, stale, &done(), 0).await.unwrap(), Finish::NotCurrent);
+    let owner = Owner::Run { run, action: "compile".into() };
+    assert_eq!(tasks::finish(&mut conn, a, key, &done(), 7).await.unwrap(), Finish::Now(owner));
+    assert_eq!(tasks::finish(&mut conn, a, key, &done(), 7).await.unwrap(), Finish::Before);
+    let other = Outcome::Cancelled { steps: Vec::new(), touched: true };
+    assert_eq!(tasks::finish(&mut conn, a, key, &other, 7).await.unwrap(), Finish::NotCurrent);
+    assert_eq!(tasks::give_up(&mut conn, key.task, &done()).await.unwrap(), None, "over is over");
+    let row = tasks::by_id(&mut conn, key.task).await.unwrap().unwrap();
+    assert_eq!((row.key(), row.log_size, row.agent.as_deref()), (key, Some(7), Some("a")));
+    assert_eq!(tasks::of_run(&mut conn, run).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_cancelled_build_nobody_has_is_not_handed_out() {
+    let db = database().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let run = queued(&mut conn, 1).await;
+    let (a, _) = join(&mut conn, Role::Build, "a").await;
+    let (task, taken) = tasks::cancel_build(&mut conn, run, "compile", 1).await.unwrap().unwrap();
+    assert!(!taken);
+    assert_eq!(tasks::claim_builds(&mut conn, a, 1).await.unwrap(), 0);
+    let owner = tasks::give_up(&mut conn, task, &done()).await.unwrap();
+    assert_eq!(owner, Some(Owner::Run { run, action: "compile".into() }));
+    assert_eq!(tasks::cancel_build(&mut conn, run, "compile", 1).await.unwrap(), None);
+    assert!(tasks::by_id(&mut conn, TaskId(99)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_hosts_work_is_its_own_and_ends_with_its_deployment() {
+    let db = database().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let group = group(&mut conn).await;
+    let order = crate::deployments::Order {
+        group,
+        revision: &revision('a'),
+        purpose: ::pipelines::protocol::task::Purpose::Forward,
+        by: "ada",
+        run: None,
+    };
+    let deployment = crate::deployments::create(&mut conn, &order).await.unwrap();
+    let (host, _) = join(&mut conn, Role::Deploy, "host-1").await;
+    let work = build(RunId(1));
+    let new = New { work: &work, needs: vec![], generation: 4, epoch: 1, timeout: Millis(1) };
+    for _ in 0..2 {
+        tasks::queue_host(&mut conn, deployment, host, 1, &new).await.unwrap();
+    }
+    let held = tasks::held(&mut conn, host).await.unwrap();
+    assert_eq!((held.len(), held[0].task.generation), (1, 4));
+    tasks::cancel_host(&mut conn, deployment, host, 1).await.unwrap();
+    assert!(tasks::held(&mut conn, host).await.unwrap()[0].cancel);
+    tasks::close_deployment(&mut conn, deployment).await.unwrap();
+    assert!(tasks::held(&mut conn, host).await.unwrap().is_empty());
+    assert_eq!(tasks::of_deployment(&mut conn, deployment).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_artifact_is_known_by_its_digest() {
+    let db = database().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let artifact = revision('a').bundle;
+    assert_eq!(artifacts::by_digest(&mut conn, &artifact.digest).await.unwrap(), None);
+    for _ in 0..2 {
+        artifacts::note(&mut conn, &artifact).await.unwrap();
+    }
+    assert_eq!(artifacts::by_digest(&mut conn, &artifact.digest).await.unwrap(), Some(artifact));
+}

@@ -1,0 +1,80 @@
+//! Plans from settings and fleets.
+
+use super::*;
+use crate::deploy::tests::{group, member, plan_for, rolling};
+
+fn batches(plan: &Plan) -> Vec<Vec<i64>> {
+    plan.steps.iter().map(|step| step.hosts().iter().map(|id| id.0).collect()).collect()
+}
+
+fn fleet(count: i64) -> Vec<Member> {
+    (1..=count).map(|id| member(id, Some("v1"))).collect()
+}
+
+#[test]
+fn rolling_starts_with_one_host_then_goes_in_batches() {
+    let plan = plan_for(&group(rolling(2), None), &fleet(6), "v2");
+    assert_eq!(batches(&plan), [vec![1], vec![2, 3], vec![4, 5], vec![6]]);
+    assert_eq!(plan.limits.min_healthy, 4);
+    assert_eq!(plan.strategy, "rolling, first 1, then 2 at a time");
+}
+
+#[test]
+fn a_group_may_say_how_large_the_first_batch_is() {
+    let batch = Amount::Percent(50);
+    let strategy = Strategy::Rolling { batch, first_batch: Some(batch), barrier: true, hold: None };
+    let plan = plan_for(&group(strategy, None), &fleet(5), "v2");
+    assert_eq!(batches(&plan), [vec![1, 2, 3], vec![4, 5]], "a percentage rounds up");
+}
+
+#[test]
+fn all_at_once_is_one_step_and_no_hosts_is_none() {
+    let all = group(Strategy::AllAtOnce, None);
+    assert_eq!(batches(&plan_for(&all, &fleet(3), "v2")), [vec![1, 2, 3]]);
+    assert!(plan_for(&all, &[], "v2").steps.is_empty());
+}
+
+#[test]
+fn hosts_out_of_service_go_first_then_zones_take_turns() {
+    let mut hosts = fleet(5);
+    for (host, zone) in hosts.iter_mut().zip(["a", "a", "a", "b", "b"]) {
+        host.zone = Some(zone.to_owned());
+    }
+    hosts[4].serving = None;
+    let plan = plan_for(&group(rolling(1), None), &hosts, "v2");
+    let order: Vec<i64> = plan.hosts.iter().map(|host| host.id.0).collect();
+    assert_eq!(order, [5, 1, 4, 2, 3]);
+}
+
+#[test]
+fn names_are_ordered_as_people_count() {
+    let mut hosts = fleet(10);
+    hosts.reverse();
+    let plan = plan_for(&group(rolling(1), None), &hosts, "v2");
+    let order: Vec<i64> = plan.hosts.iter().map(|host| host.id.0).collect();
+    assert_eq!(order, (1..=10).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_floor_that_forbids_every_deployment_is_refused_in_words() {
+    let group = group(rolling(1), Some(Amount::Percent(75)));
+    let order = Order {
+        deployment: DeploymentId(1),
+        revision: crate::deploy::tests::revision("v2"),
+        purpose: Purpose::Forward,
+    };
+    let error = compile(&group, &fleet(3), order).unwrap_err();
+    assert!(error.to_string().contains("3 of 3 hosts"), "{error}");
+}
+
+#[test]
+fn a_rollback_needs_no_probe_host_and_never_rolls_back_itself() {
+    let order = Order {
+        deployment: DeploymentId(1),
+        revision: crate::deploy::tests::revision("v1"),
+        purpose: Purpose::Rollback,
+    };
+    let plan = compile(&group(rolling(1), None), &fleet(4), order).unwrap();
+    assert_eq!(batches(&plan), [vec![1, 2], vec![3, 4]]);
+    assert_eq!(plan.rollback, RollbackOn::NEVER);
+}

@@ -1,0 +1,9 @@
+//! Stories: what people live through, on the real controller, real agents, real Docker, git and
+//! Postgres. Each has a world of its own.
+
+mod controller_dies;
+mod delivery;
+mod host_in_trouble;
+mod push_to_deployed;
+mod refused;
+mod two_controllers;

@@ -1,0 +1,132 @@
+//! A small installation: one controller, one builder, some hosts, one developer.
+
+use crate::api::Api;
+use crate::controller::Controller;
+use crate::files::{GROUP, PIPELINE};
+use crate::host::{Builder, Host, gateway};
+use crate::postgres::Postgres;
+use crate::repository::Repository;
+use crate::wait;
+use serde_json::json;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// What a story needs beyond the usual.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub hosts: usize,
+    /// Seconds after which a silent agent counts as lost.
+    pub silence: u64,
+    /// A Postgres the story can restart, instead of the controller's own.
+    pub own_postgres: bool,
+    pub pipeline: String,
+    pub group: String,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            hosts: 2,
+            silence: 30,
+            own_postgres: false,
+            pipeline: PIPELINE.to_owned(),
+            group: GROUP.to_owned(),
+        }
+    }
+}
+
+/// Fields are dropped in order: agents first, the controller next, its database last.
+pub struct World {
+    pub hosts: Vec<Host>,
+    pub builder: Builder,
+    pub api: Api,
+    pub repository: Repository,
+    pub controller: Controller,
+    pub postgres: Option<Postgres>,
+    pub directory: TempDir,
+}
+
+impl World {
+    /// Everything up, joined and registered.
+    ///
+    /// # Panics
+    /// When any part does not come up.
+    pub async fn start(options: Options) -> World {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let directory = tempfile::tempdir().expect("a directory for the world");
+        pass_through(directory.path());
+        let postgres = options.own_postgres.then(Postgres::start);
+        let url = postgres.as_ref().map(Postgres::url);
+        let data = directory.path().join("data");
+        let mut controller = Controller::new(&data, url, &gateway(), options.silence);
+        controller.start().await;
+        let password = first_password(&data);
+        let api = Api::login(&controller.url(), "admin", &password).await;
+        let world = directory.path().file_name().expect("a name").to_string_lossy().into_owned();
+        let world = world.trim_start_matches('.').to_owned();
+        let builder_token = api.join_token("build", json!({})).await;
+        let builder = Builder::start(directory.path(), &controller.agents_url(), &builder_token);
+        let host_token = api.join_token("deploy", json!({ "role": "web" })).await;
+        let hosts = (1..=options.hosts)
+            .map(|number| {
+                let name = format!("host-{number}");
+                let witness = directory.path().join("witness").join(&name);
+                Host::start(&world, &name, &controller.agents_url(), &host_token, witness)
+            })
+            .collect();
+        let remote = format!("http://git:{}@127.0.0.1:{}/git/shop.git", api.token, controller.port);
+        let world = World {
+            hosts,
+            builder,
+            api,
+            repository: Repository::new(remote),
+            controller,
+            postgres,
+            directory,
+        };
+        world.wait_for_agents(options.hosts + 1).await;
+        let files =
+            [("pipeline.yml", options.pipeline.as_str()), ("group.yml", options.group.as_str())];
+        let (status, answer) = world.api.apply(&files).await;
+        assert!(status.is_success(), "apply: {status} {answer}");
+        world
+    }
+
+    async fn wait_for_agents(&self, count: usize) {
+        wait::until(&format!("{count} agents"), || async {
+            let agents = self.api.get("/api/v1/agents").await;
+            let list = agents.as_array().or_else(|| agents["agents"].as_array())?;
+            (list.len() >= count).then_some(())
+        })
+        .await;
+    }
+
+    /// The version every host has installed.
+    #[must_use]
+    pub fn versions(&self) -> Vec<String> {
+        self.hosts.iter().map(Host::version).collect()
+    }
+
+    /// Waits until a hook on a host has written this line.
+    pub async fn witness(&self, host: usize, file: &str, line: &str) {
+        let host = &self.hosts[host];
+        let what = format!("'{line}' in {file} on {}", host.name);
+        wait::until(&what, || async {
+            host.witness(file).lines().any(|found| found.ends_with(line)).then_some(())
+        })
+        .await;
+    }
+}
+
+/// The private Postgres runs as another user and must be able to reach its own directory.
+fn pass_through(directory: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755))
+        .expect("the world's directory");
+}
+
+fn first_password(data: &Path) -> String {
+    let text = std::fs::read_to_string(data.join("first-admin")).expect("the first admin's file");
+    let line = text.lines().find_map(|line| line.strip_prefix("password: "));
+    line.expect("a password").to_owned()
+}
