@@ -85,8 +85,8 @@ impl Cache {
         Ok(true)
     }
 
-    /// Takes a verified file (same file system) into the cache and gives `dest` its content. What would
-    /// not be kept anyway is not copied.
+    /// Takes a verified file (same file system) into the cache and gives `dest` its content. What
+    /// would not be kept anyway is not copied.
     ///
     /// # Errors
     /// When renaming or writing fails.

@@ -1,5 +1,5 @@
-//! The link to the controller, and the books: which tasks this agent holds, what became of them, and
-//! how long ago the controller was heard.
+//! The link to the controller, and the books: which tasks this agent holds, what became of them,
+//! and how long ago the controller was heard.
 //!
 //! `poll` asks and obeys, `run` gives a task its turn, `ship` sends its log and its reports, `held`
 //! keeps it on disk, `fence` refuses ghosts, `lease` measures silence. Nothing here knows how to
