@@ -1,5 +1,6 @@
 //! The agent's command line.
 
+use crate::build::policy::Policy;
 use crate::context::Settings;
 use crate::deploy;
 use crate::deploy::local::LocalArgs;
@@ -97,6 +98,15 @@ struct RunArgs {
     /// Where Docker listens, for build agents; Docker's own default otherwise.
     #[arg(long, env = "PIPEYARD_DOCKER_HOST")]
     docker_host: Option<String>,
+    /// Memory of one build, in megabytes; no limit of the agent's own if left out.
+    #[arg(long, env = "PIPEYARD_BUILD_MEMORY_MB")]
+    build_memory_mb: Option<u32>,
+    /// Processors of one build; no limit of the agent's own if left out.
+    #[arg(long, env = "PIPEYARD_BUILD_CPUS")]
+    build_cpus: Option<f64>,
+    /// Docker network of builds; the engine's default bridge if left out. Never `host`.
+    #[arg(long, env = "PIPEYARD_BUILD_NETWORK")]
+    build_network: Option<String>,
     /// Disk for artifacts kept to avoid fetching them again, in megabytes.
     #[arg(long, env = "PIPEYARD_CACHE_MB", default_value_t = 2048)]
     cache_mb: u64,
@@ -144,8 +154,8 @@ async fn run(args: RunArgs) -> Result<()> {
         Some(identity) => identity,
         None => join_first(&state, &args).await?,
     };
-    if let Some(url) = args.url {
-        identity.url = url;
+    if let Some(url) = &args.url {
+        identity.url.clone_from(url);
     }
     let controller = identity.controller(allow_plain_http)?;
     let setup = Setup {
@@ -153,8 +163,8 @@ async fn run(args: RunArgs) -> Result<()> {
         slots: args.slots,
         settings: Settings {
             agent_name: identity.unique_name(),
-            docker_host: args.docker_host,
-            ..Settings::default()
+            docker_host: args.docker_host.clone(),
+            build: policy(&args)?,
         },
         cache_bytes_max: args.cache_mb << 20,
         stop_grace: Duration::from_secs(args.stop_grace),
@@ -166,6 +176,17 @@ async fn run(args: RunArgs) -> Result<()> {
     let (name, role, url) = (&identity.name, identity.role.as_str(), &identity.url);
     tracing::info!("agent {name} ({role}) works for {url}");
     link::serve(link, told_to_stop()).await
+}
+
+fn policy(args: &RunArgs) -> Result<Policy> {
+    let policy = Policy {
+        memory_bytes_max: args.build_memory_mb.map(|megabytes| i64::from(megabytes) << 20),
+        cpus: args.build_cpus,
+        network: args.build_network.clone(),
+        ..Policy::default()
+    };
+    policy.check().map_err(anyhow::Error::msg)?;
+    Ok(policy)
 }
 
 async fn join_first(state: &State, args: &RunArgs) -> Result<Identity> {

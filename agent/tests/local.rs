@@ -41,7 +41,8 @@ impl Scene {
         std::fs::create_dir_all(bundle.join("files")).unwrap();
         let top = self.dir.path().display();
         let mut spec = format!(
-            "version: 0.0\nos: linux\nfiles:\n  - source: files\n    destination: {top}/host\n{extra}hooks:\n"
+            "version: 0.0\nos: linux\nfiles:\n  - source: files\n    \
+             destination: {top}/host\n{extra}hooks:\n"
         );
         for event in EVENTS.iter().chain(&["CustomEvent"]) {
             spec.push_str(&format!("  {event}:\n    - location: hook.sh\n"));

@@ -1,5 +1,5 @@
-//! The sequence of a deployment: which steps, in which order, from which revision their scripts come,
-//! and what their end means. The order and the environment are CodeDeploy's.
+//! The sequence of a deployment: which steps, in which order, from which revision their scripts
+//! come, and what their end means. The order and the environment are CodeDeploy's.
 
 use super::events::is_of_the_old;
 use super::fault::{Fault, Stop};

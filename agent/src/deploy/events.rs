@@ -36,7 +36,8 @@ impl Job<'_> {
             Some(Source { path: target.path.clone(), hooks })
         };
         let Some(source) = source else { return Ok(None) };
-        // A script may have failed just before the agent died. It is not run again, nor passed over.
+        // A script may have failed just before the agent died. It is not run again, nor passed
+        // over.
         if let Some(command) = record.failed_script(event)
             && !(of_the_old && self.forgives_stop_failures())
         {
@@ -151,7 +152,8 @@ impl Job<'_> {
         .to_vec()
     }
 
-    /// Ends what an interrupted script left running. It is not run again: nobody knows how far it got.
+    /// Ends what an interrupted script left running. It is not run again: nobody knows how far it
+    /// got.
     pub async fn interrupted(&self, record: &mut Recorder<'_>, running: &Running) -> Outcome {
         let (event, location) = (&running.event, &running.location);
         let mark = format!("{}.{}", self.ctx.key.task, self.ctx.key.attempt);

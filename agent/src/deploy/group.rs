@@ -190,7 +190,8 @@ pub fn installed(state: &Path) -> Vec<Installed> {
     });
     let of = |group: String| {
         let home = Home { name: group.clone(), state: state.to_owned() };
-        // Only the head of the manifest is wanted here, but it is read a few times a minute at most.
+        // Only the head of the manifest is wanted here, but it is read a few times a minute at
+        // most.
         let stand = match home.manifest() {
             Ok(manifest) if !home.undo_path().exists() => manifest.map(|m| m.stand),
             Ok(_) => None,
