@@ -18,6 +18,7 @@ url=
 local_url=
 admin_user=
 admin_password=
+token=
 port=
 data=
 
@@ -126,7 +127,11 @@ sign_in() {
     # pipectl keeps its login in the demo's own place, not in the user's.
     export XDG_CONFIG_HOME=$work/config NO_COLOR=1
     printf '%s\n' "$admin_password" |
-        pipectl login "$local_url" --user "$admin_user" --password-stdin | indented
+        pipectl login "$local_url" --user "$admin_user" --password-stdin 2>&1 | indented
+    # What the demo's git and other programs use; pipectl has its own from the login.
+    token=$(jq -n --arg user "$admin_user" --arg password "$admin_password" \
+        '{user: $user, password: $password, name: "demo"}' |
+        curl -sf --json @- "$local_url/api/v1/login" | jq -r .token)
 }
 
 # join_token ROLE [TAG...]: a token for as many agents as will use it here.
