@@ -185,19 +185,24 @@ save_host_logs() {
 # Ends processes, containers and the network of this checkout's demo, in an order that lets nothing
 # start anew. Nothing of it may be there, or only half.
 stop_everything() {
-    local file pid
+    local file
     for file in "$work"/run/*.pid; do
-        [ -e "$file" ] || continue
-        pid=$(cat "$file")
-        # The number may be somebody else's by now.
-        if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "$work"; then
-            kill "$pid" 2>/dev/null || true
-            wait_until 10 is_gone "$pid" || kill -9 "$pid" 2>/dev/null || true
-        fi
-        rm -f "$file"
+        [ ! -e "$file" ] || stop_process "$(basename "$file" .pid)"
     done
     remove_containers
     if [ -e "$work/run/elsewhere" ]; then rm -rf "$(cat "$work/run/elsewhere")"; fi
+}
+
+# stop_process NAME: ends what `background` started, if it runs.
+stop_process() {
+    local pid
+    pid=$(cat "$work/run/$1.pid" 2>/dev/null) || return 0
+    # The number may be somebody else's by now.
+    if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "$work"; then
+        kill "$pid" 2>/dev/null || true
+        wait_until 10 is_gone "$pid" || kill -9 "$pid" 2>/dev/null || true
+    fi
+    rm -f "$work/run/$1.pid"
 }
 is_gone() { [ ! -e "/proc/$1/cmdline" ] || [ -z "$(tr '\0' ' ' <"/proc/$1/cmdline")" ]; }
 

@@ -3,6 +3,8 @@
 #
 #   poll.sh FILE NAME=ADDRESS:PORT...    appends "milliseconds NAME body" lines, tab between, to FILE
 #
+# Ends as well when FILE is removed.
+#
 # Speaks HTTP itself: a program started for every question would take the processor from what is watched.
 set -u
 
@@ -26,7 +28,7 @@ watch_host() {
     local now
     # Reading from a pipe nobody writes to is a sleep that starts no program.
     exec 4<> <(:)
-    while :; do
+    while [ -e "$file" ]; do
         ask "$2" 2>/dev/null || body="no answer"
         now=${EPOCHREALTIME//[!0-9]/}
         # One short write per line: lines of different hosts do not mix.

@@ -5,7 +5,6 @@
 
 git_url=
 shop=
-poller=
 run=
 good_digest=
 
@@ -102,7 +101,7 @@ bad_release() {
     all_answer "shop v1"
     # A little longer than it took: what comes after the way back is part of the picture.
     sleep 1
-    stop_poller
+    stop_process poller
     check_touched "${hooks[@]}"
     for host in $(host_names); do
         printf '  %-7s before: %s | during: %s | after: %s\n' "$host" "${before[0]}" \
@@ -161,12 +160,5 @@ start_poller() {
     local host pairs=()
     for host in $(host_names); do pairs+=("$host=$(host_address "$host"):8080"); done
     : >"$work/run/samples"
-    "$here/demo/poll.sh" "$work/run/samples" "${pairs[@]}" 2>>"$work/logs/poll.log" &
-    poller=$!
-}
-stop_poller() {
-    [ -n "$poller" ] || return 0
-    kill "$poller" 2>/dev/null || true
-    wait "$poller" 2>/dev/null || true
-    poller=
+    background poller "$here/demo/poll.sh" "$work/run/samples" "${pairs[@]}"
 }
