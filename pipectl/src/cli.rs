@@ -1,8 +1,8 @@
 //! The list of verbs. Arguments and examples of each are beside its code.
 
 use crate::commands::{
-    agent, agents, apply, approve, completions, deployments, explain, hosts, join_token, list,
-    login, logs, rollback, run, runs, status, steer, stop, watch, webhook, whoami,
+    agent, agents, apply, approve, completions, deployments, explain, hosts, join_token, lint,
+    list, login, logs, rollback, run, runs, spec, status, steer, stop, watch, webhook, whoami,
 };
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -51,10 +51,10 @@ pub struct Global {
         hide_env_values = true
     )]
     pub token: Option<String>,
-    /// The controller's CA certificate (PEM).
+    /// The controller's CA certificate: tls/ca.pem in its data directory.
     #[arg(long, global = true, env = "PIPEYARD_CA", value_name = "FILE")]
     pub ca: Option<PathBuf>,
-    /// The SHA-256 of the controller's CA certificate, as it prints it at its first start.
+    /// The SHA-256 of that certificate instead; it is also the last part of a join token.
     #[arg(long, global = true, env = "PIPEYARD_CA_SHA256", value_name = "HEX")]
     pub ca_sha256: Option<String>,
     /// Send the token over http:// also to other machines.
@@ -81,6 +81,10 @@ pub enum Command {
     Login(login::Arguments),
     /// Who the token belongs to.
     Whoami(whoami::Arguments),
+    /// What is wrong with files, all at once; needs no controller.
+    Lint(lint::Arguments),
+    /// How a file was understood, as JSON; needs no controller.
+    Spec(spec::Arguments),
     /// Register pipelines and deployment groups; shows the difference first.
     Apply(apply::Arguments),
     /// The registered pipelines.

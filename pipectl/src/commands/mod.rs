@@ -9,12 +9,14 @@ pub mod deployments;
 pub mod explain;
 pub mod hosts;
 pub mod join_token;
+pub mod lint;
 pub mod list;
 pub mod login;
 pub mod logs;
 pub mod rollback;
 pub mod run;
 pub mod runs;
+pub mod spec;
 pub mod status;
 pub mod steer;
 pub mod stop;
@@ -47,6 +49,8 @@ pub async fn run(cli: Cli, output: &Output) -> Result<Exit> {
     match cli.command {
         Command::Login(arguments) => login::run(context, arguments).await,
         Command::Whoami(arguments) => whoami::run(context, arguments).await,
+        Command::Lint(arguments) => lint::run(context, &arguments),
+        Command::Spec(arguments) => spec::run(context, &arguments),
         Command::Apply(arguments) => apply::run(context, arguments).await,
         Command::Pipelines(arguments) => list::pipelines(context, arguments).await,
         Command::Groups(arguments) => list::groups(context, arguments).await,

@@ -163,7 +163,7 @@ impl Client {
             source = cause.source();
         }
         let help = if why.contains("certificate") || why.contains("UnknownIssuer") {
-            "pass --ca FILE or --ca-sha256 FINGERPRINT; the controller prints it at its first start"
+            "pass --ca FILE: the controller's is tls/ca.pem in its data directory"
         } else {
             "check that the controller runs and that the address is right"
         };
@@ -180,9 +180,7 @@ pub fn refused(reply: &Reply) -> Failure {
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
             Exit::Unreachable
         }
-        StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
-            Exit::Usage
-        }
+        StatusCode::BAD_REQUEST => Exit::Usage,
         _ => Exit::Failed,
     };
     Failure::new(exit, message, text("help"))
