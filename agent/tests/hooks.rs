@@ -76,7 +76,8 @@ async fn scripts_without_mode_or_interpreter_line_run_and_missing_ones_are_found
     assert!(host.read("ran").unwrap().ends_with("/plain\n"));
 
     let spec = appspec(
-        "  BeforeInstall: [{location: plain}]\n  ValidateService: [{location: no.sh}, {location: sub}]",
+        "  BeforeInstall: [{location: plain}]\n  \
+         ValidateService: [{location: no.sh}, {location: sub}]",
     );
     let failed = host.deploy(&[("appspec.yml", &spec), ("plain", "touch $HOST/touched")]).await;
     let error = failed.failed(ErrorCode::ScriptMissing);
@@ -87,7 +88,8 @@ async fn scripts_without_mode_or_interpreter_line_run_and_missing_ones_are_found
 #[tokio::test]
 async fn a_script_that_ignores_term_is_killed_with_all_it_started() {
     let mut host = Host::new();
-    let script = "#!/bin/sh\ntrap '' TERM\nsleep 300 & echo $! > $HOST/child\necho started\nwait\nsleep 300\n";
+    let script = "#!/bin/sh\ntrap '' TERM\n\
+                  sleep 300 & echo $! > $HOST/child\necho started\nwait\nsleep 300\n";
     let spec = appspec(
         "  BeforeInstall: [{location: slow.sh, timeout: 1}]\n  AfterInstall: [{location: slow.sh}]",
     );
@@ -121,7 +123,8 @@ async fn runas_is_that_user_with_all_its_groups() {
 #[tokio::test]
 async fn a_child_that_keeps_the_output_open_is_named_and_lives_on() {
     let mut host = Host::new();
-    let script = "#!/bin/sh\n(sleep 1; while :; do echo beat; echo x >> $HOST/beats; sleep 0.05; done) &\n\
+    let script = "#!/bin/sh\n(sleep 1; while :; do echo beat; \
+                   echo x >> $HOST/beats; sleep 0.05; done) &\n\
                   echo $! > $HOST/child\n";
     let spec = appspec("  ApplicationStart: [{location: start.sh}]");
     let started = Instant::now();
@@ -147,7 +150,8 @@ async fn a_cancel_kills_the_script_but_a_lapsed_lease_lets_it_finish() {
         let script = "#!/bin/sh\necho $LIFECYCLE_EVENT >> $HOST/witness\n\
                       while [ ! -e $HOST/go ]; do sleep 0.02; done\necho end >> $HOST/witness\n";
         let spec = appspec(
-            "  BeforeInstall: [{location: s.sh}, {location: s.sh}]\n  AfterInstall: [{location: s.sh}]",
+            "  BeforeInstall: [{location: s.sh}, {location: s.sh}]\n  \
+             AfterInstall: [{location: s.sh}]",
         );
         let bundle = host.bundle(&[("appspec.yml", &spec), ("s.sh", script)]);
         let deploy = deploy(1, host.offer(&bundle));
@@ -177,7 +181,8 @@ async fn a_cancel_kills_the_script_but_a_lapsed_lease_lets_it_finish() {
 #[tokio::test]
 async fn a_broken_stop_script_fails_the_deployment_unless_it_is_forgiven() {
     let mut host = Host::new();
-    let script = "#!/bin/sh\necho $LIFECYCLE_EVENT >> $HOST/witness\n[ $LIFECYCLE_EVENT != ApplicationStop ]\n";
+    let script = "#!/bin/sh\necho $LIFECYCLE_EVENT >> $HOST/witness\n\
+                  [ $LIFECYCLE_EVENT != ApplicationStop ]\n";
     let spec = appspec("  ApplicationStop: [{location: s.sh}]\n  AfterInstall: [{location: s.sh}]");
     let files = [("appspec.yml", spec.as_str()), ("s.sh", script)];
     host.deploy(&files).await.succeeded();

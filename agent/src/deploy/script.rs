@@ -1,5 +1,5 @@
-//! Runs one script of a lifecycle event: its own process group, no input, its output line by line in
-//! the task's log, an end by its own time limit or by the word to stop.
+//! Runs one script of a lifecycle event: its own process group, no input, its output line by line
+//! in the task's log, an end by its own time limit or by the word to stop.
 
 use super::fault::Fault;
 use super::output::{Drain, Lines, drain};
