@@ -9,7 +9,7 @@ use crate::link::{self, Link, Setup};
 use crate::state::State;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
-use pipelines::protocol::join::JoinToken;
+use pipelines::protocol::join::{JoinToken, Role};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -162,7 +162,7 @@ async fn run(args: RunArgs) -> Result<()> {
         role: identity.role,
         slots: args.slots,
         settings: Settings {
-            agent_name: identity.name.clone(),
+            agent_name: identity.unique_name(),
             docker_host: args.docker_host.clone(),
             build: policy(&args)?,
         },
@@ -170,6 +170,9 @@ async fn run(args: RunArgs) -> Result<()> {
         stop_grace: Duration::from_secs(args.stop_grace),
     };
     let link = Link::open(state, controller, setup)?;
+    if identity.role == Role::Build {
+        link.sweep().await;
+    }
     let (name, role, url) = (&identity.name, identity.role.as_str(), &identity.url);
     tracing::info!("agent {name} ({role}) works for {url}");
     link::serve(link, told_to_stop()).await

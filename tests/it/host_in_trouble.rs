@@ -47,7 +47,10 @@ async fn a_silent_host_counts_as_unhealthy_and_the_deployment_does_not_hang() {
     assert!(end["cause"].to_string().contains("silent"), "{end}");
     let deployment = world.api.newest_deployment(2).await;
     let deployment = world.api.deployment_end(&deployment).await;
-    assert_eq!(deployment["phase"], "rollback-failed", "what host-1 runs is not known: {deployment}");
+    assert_eq!(
+        deployment["status"], "rollback-failed",
+        "what host-1 runs is not known: {deployment}"
+    );
     assert!(!world.hosts[1].witness("start").contains("v2"), "nobody else was touched");
     // It comes back, and the next deployment puts it right.
     world.hosts[0].thaw();

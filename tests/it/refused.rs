@@ -28,7 +28,8 @@ async fn a_spec_error_is_refused_at_apply_with_its_place_and_registers_nothing()
 #[tokio::test]
 async fn a_broken_buildspec_fails_before_any_agent_is_taken() {
     let world = World::start(Options { hosts: 0, ..Options::default() }).await;
-    let buildspec = "version: 0.2\nphases:\n  build:\n    commands:\n      - echo a: b\n".to_owned();
+    let buildspec =
+        "version: 0.2\nphases:\n  build:\n    commands:\n      - echo a: b\n".to_owned();
     let broken = Revision { buildspec: Some(buildspec), ..Revision::good("v1") };
     world.repository.commit(&broken, "Break the buildspec");
     world.repository.push();
@@ -45,15 +46,17 @@ async fn a_broken_buildspec_fails_before_any_agent_is_taken() {
 async fn strangers_can_neither_push_nor_fetch() {
     let world = World::start(Options { hosts: 0, ..Options::default() }).await;
     world.repository.commit(&Revision::good("v1"), "Open the shop");
-    let stranger = world.repository.with_remote(|remote| {
-        remote.replace(&world.api.token, "not-a-token")
-    });
+    let mut stranger =
+        world.repository.with_remote(|remote| remote.replace(&world.api.token, "not-a-token"));
     let output = stranger.output().unwrap();
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("Authentication failed") || said.contains("401"), "{said}");
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    for path in ["shop.git/info/refs?service=git-upload-pack", "..%2f..%2fetc/info/refs?service=git-upload-pack"] {
+    for path in [
+        "shop.git/info/refs?service=git-upload-pack",
+        "..%2f..%2fetc/info/refs?service=git-upload-pack",
+    ] {
         let url = format!("{}/git/{path}", world.controller.url());
         let status = client.get(url).send().await.unwrap().status();
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{path}");

@@ -105,6 +105,17 @@ impl Link {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Removes containers an earlier life left behind and no task of this one claims. Not being able
+    /// to is no reason not to work: the engine may come later.
+    pub async fn sweep(&self) {
+        let held: Vec<_> = self.held().keys().copied().collect();
+        match crate::build::sweep(&self.settings, &held).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "removed containers of an earlier life"),
+            Err(e) => tracing::warn!("cannot look for containers of an earlier life: {e:#}"),
+        }
+    }
+
     /// Gives a task its two companions: one that does the work, one that tells the controller.
     fn start(self: &Arc<Self>, task: Arc<Held>) {
         if !task.is_finished() {

@@ -57,11 +57,7 @@ impl Engine {
     /// The silence after which an agent counts as lost, as of now.
     pub(crate) fn silence(&self) -> Millis {
         let grace_until = *self.grace_until.lock().unwrap_or_else(|e| e.into_inner());
-        if Instant::now() < grace_until {
-            PATIENT
-        } else {
-            self.lease.silent_for_max
-        }
+        if Instant::now() < grace_until { PATIENT } else { self.lease.silent_for_max }
     }
 
     /// The database was away, so it did not hear of agents either.
