@@ -3,12 +3,13 @@
 mod support;
 
 use agent::context::{Cancel, Reason};
+use axum::http::StatusCode;
 use pipelines::protocol::report::{ErrorCode, Outcome};
 use pipelines::protocol::task::Purpose;
 use pipelines::spec::group::Health;
 use pipelines::time::Millis;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use support::PATIENCE;
 use support::bundle::{Host, deploy};
@@ -200,33 +201,31 @@ async fn a_broken_stop_script_fails_the_deployment_unless_it_is_forgiven() {
     host.deploy(&other).await.succeeded();
 }
 
-/// An application that is healthy from its third answer on, except for the fifth.
-async fn application() -> (String, Arc<AtomicU32>) {
-    let asked = Arc::new(AtomicU32::new(0));
-    let count = asked.clone();
+/// An application that is healthy from its third answer on, except for the fifth; and when that was.
+async fn application() -> (String, Arc<Mutex<Option<Instant>>>) {
+    let relapse = Arc::new(Mutex::new(None));
+    let (seen, asked) = (relapse.clone(), Arc::new(AtomicU32::new(0)));
     let answer = move || {
-        let n = count.fetch_add(1, Ordering::SeqCst) + 1;
-        let healthy = n >= 3 && n != 5;
-        async move {
-            if healthy {
-                (axum::http::StatusCode::OK, "up")
-            } else {
-                (axum::http::StatusCode::SERVICE_UNAVAILABLE, "down")
-            }
+        let n = asked.fetch_add(1, Ordering::SeqCst) + 1;
+        if n == 5 {
+            *seen.lock().unwrap() = Some(Instant::now());
         }
+        let healthy = n >= 3 && n != 5;
+        let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        async move { status }
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/health", listener.local_addr().unwrap());
     let router = axum::Router::new().route("/health", axum::routing::get(answer));
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    (url, asked)
+    (url, relapse)
 }
 
 #[tokio::test]
 async fn health_has_to_last_without_a_break() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut host = Host::new();
-    let (url, asked) = application().await;
+    let (url, relapse) = application().await;
     let spec = appspec("  AfterInstall: [{location: s.sh}]");
     let files = [("appspec.yml", spec.as_str()), ("s.sh", "#!/bin/sh\n")];
     let health = |http: &str, timeout| Health {
@@ -234,12 +233,13 @@ async fn health_has_to_last_without_a_break() {
         status: 200,
         timeout: Millis(timeout),
         interval: Millis(10),
-        healthy_for: Millis(100),
+        healthy_for: Millis(300),
     };
     let done = host.deploy_with(&files, |d| d.health = Some(health(&url, 20_000))).await;
     done.succeeded();
     assert_eq!(done.steps().last().unwrap().0, "HealthCheck");
-    assert!(asked.load(Ordering::SeqCst) >= 7, "the break at the fifth answer was not seen");
+    let since = relapse.lock().unwrap().expect("it was asked five times").elapsed();
+    assert!(since >= Duration::from_millis(300), "healthy for {since:?} only");
 
     let closed = health("http://127.0.0.1:9/health", 100);
     let failed = host.deploy_with(&files, |d| d.health = Some(closed)).await;
