@@ -50,8 +50,7 @@ trap end EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-stop_everything
-rm -rf "$work"
+remove_everything
 mkdir -p "$work/logs" "$work/run"
 prepare
 start_fleet

@@ -31,8 +31,7 @@ work=$root/.demo
 unset DATABASE_URL PIPEYARD_URL PIPEYARD_TOKEN PIPEYARD_DATA PIPEYARD_LISTEN PIPEYARD_PUBLIC_URL
 
 if [ "${1:-}" = stop ]; then
-    stop_everything
-    rm -rf "$work"
+    remove_everything
     say "nothing is left of it"
     exit 0
 fi
@@ -51,16 +50,14 @@ end() {
         say "everything is left running, to look at; 'make demo-stop' ends it" >&2
         exit "$status"
     fi
-    stop_everything
-    [ "$status" != 0 ] || rm -rf "$work"
+    if [ "$status" = 0 ]; then remove_everything; else stop_everything; fi
     exit "$status"
 }
 trap end EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-stop_everything
-rm -rf "$work"
+remove_everything
 mkdir -p "$work/logs" "$work/run"
 
 prepare

@@ -13,6 +13,8 @@ port_first=8470
 host_wait_secs=60
 
 bin=
+# What compiles in the background; the shell keeps Ctrl-C from it, so the end has to end it.
+building=
 # The address agents use, and the one this machine uses: plain HTTP is answered on the loopback only.
 url=
 local_url=
@@ -42,8 +44,10 @@ prepare() {
     ("$here/base-image.sh" debian:bookworm-slim && "$here/host-image.sh" >"$work/run/host-image") \
         >"$work/logs/images.log" 2>&1 &
     local images=$!
+    building=$images
     build_programs
     wait "$images" || unmet "images made or pulled" "$(tail -n 3 "$work/logs/images.log")"
+    building=
     seen "programs and images built" "$(programs_version), $(cat "$work/run/host-image")"
 }
 
@@ -51,10 +55,15 @@ build_programs() {
     local release=()
     [ "$profile" = dev ] || release=(--profile "$profile")
     # Always the whole workspace: a single package has other features, and rebuilds its dependencies.
-    if ! cargo build --workspace --locked "${release[@]}" --manifest-path "$root/Cargo.toml" \
-        >"$work/logs/build.log" 2>&1; then
-        unmet "the workspace builds" "$(grep -m 3 '^error' "$work/logs/build.log")"
-    fi
+    cargo build --workspace --locked "${release[@]}" --manifest-path "$root/Cargo.toml" \
+        >"$work/logs/build.log" 2>&1 &
+    local cargo=$!
+    building="$building $cargo"
+    # The first time takes minutes; silence would look like a fault.
+    until wait_until 20 is_gone "$cargo"; do
+        printf '%s   %s crates compiled\n' "$(clock)" "$(grep -c Compiling "$work/logs/build.log")"
+    done
+    wait "$cargo" || unmet "the workspace builds" "$(grep -m 3 '^error' "$work/logs/build.log")"
     local target directory=$profile
     target=$(cargo metadata --no-deps --offline --format-version 1 \
         --manifest-path "$root/Cargo.toml" | jq -r .target_directory)
@@ -73,7 +82,8 @@ start_fleet() {
     export NO_PROXY='*' no_proxy='*'
     docker network create --label "pipeyard.demo=$mark" "$network" >/dev/null
     start_controller
-    seen "the controller is ready" "GET $local_url/readyz: 200"
+    curl -sf "$local_url/sign-in" >/dev/null || unmet "the dashboard asks to sign in" "it does not"
+    seen "the controller is ready" "GET $local_url/readyz and /sign-in: 200"
 
     step "signing in; joining a build agent and $host_count hosts"
     sign_in
@@ -186,11 +196,20 @@ save_host_logs() {
 # start anew. Nothing of it may be there, or only half.
 stop_everything() {
     local file
+    # shellcheck disable=SC2086 # a list of processes
+    [ -z "$building" ] || kill $building 2>/dev/null || true
     for file in "$work"/run/*.pid; do
         [ ! -e "$file" ] || stop_process "$(basename "$file" .pid)"
     done
     remove_containers
     if [ -e "$work/run/elsewhere" ]; then rm -rf "$(cat "$work/run/elsewhere")"; fi
+}
+
+# Ends it and takes its directory away. A build that was cut off may have left files of the container's
+# root in it.
+remove_everything() {
+    stop_everything
+    rm -rf "$work" 2>/dev/null || as_root rm -rf "$work"
 }
 
 # stop_process NAME: ends what `background` started, if it runs.
