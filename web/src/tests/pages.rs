@@ -33,7 +33,7 @@ async fn every_page_begins_with_a_sentence() {
     let cases = [
         ("/", "One thing needs you; 2 runs are under way"),
         ("/pipelines/shop", "shop #3: running, just now"),
-        ("/runs/r-2", "Running shop #2 with 4f2c91e Fix: stage 3 of 3, release"),
+        ("/runs/r-2", "shop #2 with 4f2c91e Fix needs somebody: sign-off needs an approval"),
         ("/runs/3", "Running shop #3 with 4f2c91e Fix: stage 2 of 3, build"),
         (
             "/deployments/d-3",

@@ -7,6 +7,7 @@ use crate::words::status::{Mark, mark};
 use crate::words::time::{Moment, full, rough};
 use pipelines::deploy::{HostState, Phase, Plan, State};
 use pipelines::ids::RunId;
+use pipelines::protocol::task::Purpose;
 use pipelines::time::Timestamp;
 use store::deployments::Row;
 use store::users::Role;
@@ -119,7 +120,7 @@ fn steering(state: Option<&State>) -> Steering {
 fn steps(plan: &Plan, state: &State) -> Vec<StepView> {
     let steps = plan.steps.iter().enumerate().map(|(index, step)| StepView {
         number: index + 1,
-        mark: mark(words::deployment::step_state(state, index), false),
+        mark: mark(words::deployment::step_state(plan, state, index), false),
         sentence: step.sentence(plan),
     });
     steps.collect()
@@ -139,12 +140,17 @@ fn hosts(plan: &Plan, state: &State, tasks: &[tasks::Row], now: Timestamp) -> Ve
             _ => None,
         };
         let serves = words::deployment::host_revision(plan, planned, host);
+        let prior = planned.prior.as_ref().map_or("nothing", |revision| revision.label.as_str());
+        let (wanted, unknown) = (plan.revision.label.as_str(), "not known");
+        let serves = match &host.state {
+            HostState::Working { purpose: Purpose::Forward, .. } => format!("{prior} → {wanted}"),
+            HostState::Working { purpose: Purpose::Rollback, .. } => format!("{wanted} → {prior}"),
+            _ => serves.map_or(unknown, |revision| revision.label.as_str()).to_owned(),
+        };
         Some(HostCell {
             name: planned.name.clone(),
             mark: mark(host.state.as_str(), false),
-            serves: serves
-                .map_or("nothing validated", |revision| revision.label.as_str())
-                .to_owned(),
+            serves,
             message: words::deployment::host_message(&host.state),
             doing,
             logs: own()
@@ -185,7 +191,7 @@ mod tests {
         let names: Vec<&str> = view.hosts.iter().map(|host| host.name.as_str()).collect();
         assert_eq!(names, ["host-1", "host-2", "host-3"]);
         assert_eq!(view.hosts[0].serves, "4f2c91e Fix");
-        assert_eq!(view.hosts[1].serves, "nothing validated");
+        assert_eq!(view.hosts[1].serves, "a11ce00 First → 4f2c91e Fix");
         assert_eq!(view.hosts[1].doing.as_deref(), Some("12 s"));
         let counts: Vec<(&str, usize)> =
             view.legend.iter().map(|(mark, count)| (mark.word.as_str(), *count)).collect();

@@ -10,7 +10,7 @@ use crate::headers::Nonce;
 use crate::intent;
 use crate::shell::Shell;
 use crate::words::count;
-use crate::words::status::Mark;
+use crate::words::status::{Mark, Status};
 use crate::words::time::Moment;
 use askama::Template;
 use axum::extract::State;
@@ -83,15 +83,15 @@ fn view(
     let members = hosts.iter().filter(|host| group.spec.hosts.matches(&host.tags));
     let hosts: Vec<HostLine> = members.map(|host| host_line(host, now)).collect();
     let base = group.base.as_ref().map(|base| &base.0);
+    let all = count(hosts.len(), "host");
     let sentence = match base {
         Some(base) => {
-            format!("{} serves {} on {}", group.name, base.label, count(hosts.len(), "host"))
+            let serving = hosts.iter().filter(|host| host.mark.status == Status::Done);
+            let serving = serving.filter(|host| host.serves == base.label).count();
+            let on = if serving == hosts.len() { all } else { format!("{serving} of {all}") };
+            format!("{} serves {} on {on}", group.name, base.label)
         }
-        None => format!(
-            "Nothing was deployed to {} yet; it has {}",
-            group.name,
-            count(hosts.len(), "host")
-        ),
+        None => format!("Nothing was deployed to {} yet; it has {all}", group.name),
     };
     let good = good.iter().map(|(id, revision)| GoodLine {
         deployment: id.to_string(),
