@@ -90,6 +90,15 @@ fn check_variables(
     }
 }
 
+pub async fn pipeline(conn: &mut PgConnection, name: &str) -> Result<registered::Row> {
+    registered::by_name(conn, name).await?.ok_or_else(|| no_pipeline(name))
+}
+
+pub fn no_pipeline(name: &str) -> Error {
+    let help = "see 'pipectl pipelines', or register it with 'pipectl apply'";
+    Error::not_found(format!("pipeline '{name}'"), help)
+}
+
 pub async fn run(conn: &mut PgConnection, text: &str) -> Result<runs::Row> {
     let run: RunId = id("run", text)?;
     let row = runs::by_id(conn, run).await?;
@@ -205,13 +214,21 @@ pub async fn roll_back(
     person: &Person,
     to: Option<&str>,
 ) -> Result<(DeploymentId, Revision)> {
+    let target = rollback_target(conn, group, to).await?;
+    let (by, purpose) = (person.name(), Purpose::Rollback);
+    let order = deployments::Order { group: group.id, revision: &target, purpose, by, run: None };
+    Ok((deployments::create(conn, &order).await?, target))
+}
+
+/// The revision [`roll_back`] would order.
+pub async fn rollback_target(
+    conn: &mut PgConnection,
+    group: &groups::Row,
+    to: Option<&str>,
+) -> Result<Revision> {
     let good = deployments::good_revisions(conn, group.id, 50).await?;
     let base = group.base.as_ref().map(|base| &base.0);
-    let target = pick_target(&group.name, &good, base, to)?;
-    let by = person.name();
-    let purpose = Purpose::Rollback;
-    let order = deployments::Order { group: group.id, revision: target, purpose, by, run: None };
-    Ok((deployments::create(conn, &order).await?, target.clone()))
+    pick_target(&group.name, &good, base, to).cloned()
 }
 
 fn pick_target<'a>(
