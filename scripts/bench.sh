@@ -38,7 +38,9 @@ done
 
 end() {
     status=$?
-    trap - EXIT INT TERM
+    # A second Ctrl-C must not leave half of it behind.
+    trap - EXIT
+    trap '' INT TERM
     [ "$status" = 0 ] || save_host_logs
     stop_everything
     [ "$status" != 0 ] || find "$work" -mindepth 1 -maxdepth 1 ! -name 'pairs-*' -exec rm -rf {} +

@@ -41,8 +41,10 @@ fi
 # Whatever happens, nothing keeps running that was not asked to; logs stay when something went wrong.
 end() {
     status=$?
-    trap - EXIT INT TERM
-    stop_poller
+    # A second Ctrl-C must not leave half of it behind.
+    trap - EXIT
+    trap '' INT TERM
+    stop_process poller
     if [ "$status" = 0 ] && [ -n "$keep" ]; then exit 0; fi
     save_host_logs
     if [ -n "$keep" ]; then

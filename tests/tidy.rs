@@ -59,7 +59,10 @@ fn banned_text_is_absent() {
     for source in sources() {
         for (at, line) in source.code_lines() {
             for (text, remedy) in BANNED {
-                if code::has_word(line, text) {
+                // Code shared by test binaries is used by each in part: nothing to expect of it.
+                let shared = source.path.contains("/tests/")
+                    && line.starts_with("#![allow(dead_code, reason");
+                if code::has_word(line, text) && !shared {
                     wrong.push(format!("{}:{at}: {text}: {remedy}", source.path));
                 }
             }

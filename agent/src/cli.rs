@@ -1,14 +1,18 @@
 //! The agent's command line.
 
+use crate::build::policy::Policy;
 use crate::context::Settings;
+use crate::deploy;
+use crate::deploy::local::LocalArgs;
 use crate::identity::{Identity, Wish, join};
 use crate::link::{self, Link, Setup};
 use crate::state::State;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
-use pipelines::protocol::join::JoinToken;
+use pipelines::protocol::join::{JoinToken, Role};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 const EXAMPLES: &str = "Examples:
@@ -18,7 +22,11 @@ const EXAMPLES: &str = "Examples:
 
   The same in one step, as in a container:
     PIPEYARD_URL=https://ci.example:8443 PIPEYARD_JOIN_TOKEN=pyj1.… PIPEYARD_NAME=web-1 \\
-      pipeyard-agent run";
+      pipeyard-agent run
+
+  Try a bundle on this host, without a controller; first only look:
+    pipeyard-agent deploy-local --bundle ./bundle --root /tmp/try --plan
+    pipeyard-agent deploy-local --bundle ./bundle --root /tmp/try";
 
 /// Runs builds or deployments on this host for a Pipeyard controller.
 #[derive(Debug, Parser)]
@@ -34,6 +42,10 @@ enum Command {
     Join(JoinArgs),
     /// Run the agent; joins first when this host has no identity yet and a token is given.
     Run(RunArgs),
+    /// Deploy a bundle to this host with the agent's own code, no controller.
+    ///
+    /// Exit codes: 0 succeeded, 1 failed, 2 wrong usage.
+    DeployLocal(LocalArgs),
 }
 
 #[derive(Debug, Args)]
@@ -86,6 +98,15 @@ struct RunArgs {
     /// Where Docker listens, for build agents; Docker's own default otherwise.
     #[arg(long, env = "PIPEYARD_DOCKER_HOST")]
     docker_host: Option<String>,
+    /// Memory of one build, in megabytes; no limit of the agent's own if left out.
+    #[arg(long, env = "PIPEYARD_BUILD_MEMORY_MB")]
+    build_memory_mb: Option<u32>,
+    /// Processors of one build; no limit of the agent's own if left out.
+    #[arg(long, env = "PIPEYARD_BUILD_CPUS")]
+    build_cpus: Option<f64>,
+    /// Docker network of builds; the engine's default bridge if left out. Never `host`.
+    #[arg(long, env = "PIPEYARD_BUILD_NETWORK")]
+    build_network: Option<String>,
     /// Disk for artifacts kept to avoid fetching them again, in megabytes.
     #[arg(long, env = "PIPEYARD_CACHE_MB", default_value_t = 2048)]
     cache_mb: u64,
@@ -98,7 +119,7 @@ struct RunArgs {
 ///
 /// # Errors
 /// What the command could not do.
-pub async fn main(cli: Cli) -> Result<()> {
+pub async fn main(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Join(args) => {
             let state = State::open(&args.place.state_dir)?;
@@ -112,9 +133,17 @@ pub async fn main(cli: Cli) -> Result<()> {
             let wish = wish(args.url, args.token, args.name, &args.tags, allow_plain_http)?;
             let identity = join(state.root(), &wish).await?;
             announce(&identity);
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
-        Command::Run(args) => run(args).await,
+        Command::Run(args) => run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::DeployLocal(args) => match deploy::local::run(args, told_to_stop()).await {
+            Ok(true) => Ok(ExitCode::SUCCESS),
+            Ok(false) => Ok(ExitCode::from(1)),
+            Err(e) => {
+                eprintln!("pipeyard-agent: {e:#}");
+                Ok(ExitCode::from(2))
+            }
+        },
     }
 }
 
@@ -125,25 +154,39 @@ async fn run(args: RunArgs) -> Result<()> {
         Some(identity) => identity,
         None => join_first(&state, &args).await?,
     };
-    if let Some(url) = args.url {
-        identity.url = url;
+    if let Some(url) = &args.url {
+        identity.url.clone_from(url);
     }
     let controller = identity.controller(allow_plain_http)?;
     let setup = Setup {
         role: identity.role,
         slots: args.slots,
         settings: Settings {
-            agent_name: identity.name.clone(),
-            docker_host: args.docker_host,
-            ..Settings::default()
+            agent_name: identity.unique_name(),
+            docker_host: args.docker_host.clone(),
+            build: policy(&args)?,
         },
         cache_bytes_max: args.cache_mb << 20,
         stop_grace: Duration::from_secs(args.stop_grace),
     };
     let link = Link::open(state, controller, setup)?;
+    if identity.role == Role::Build {
+        link.sweep().await;
+    }
     let (name, role, url) = (&identity.name, identity.role.as_str(), &identity.url);
     tracing::info!("agent {name} ({role}) works for {url}");
     link::serve(link, told_to_stop()).await
+}
+
+fn policy(args: &RunArgs) -> Result<Policy> {
+    let policy = Policy {
+        memory_bytes_max: args.build_memory_mb.map(|megabytes| i64::from(megabytes) << 20),
+        cpus: args.build_cpus,
+        network: args.build_network.clone(),
+        ..Policy::default()
+    };
+    policy.check().map_err(anyhow::Error::msg)?;
+    Ok(policy)
 }
 
 async fn join_first(state: &State, args: &RunArgs) -> Result<Identity> {

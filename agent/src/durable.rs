@@ -26,9 +26,9 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), sync_dir)
 }
 
-/// Files up to which each is synced by itself. More are left to the file system, which then also
-/// writes what others have in memory.
-const SYNC_EACH_MAX: usize = 64;
+/// Files up to which each is synced by itself. More are left to the file system in one go: it then
+/// also writes what others have in memory, but one flush is much faster than one per file.
+const SYNC_EACH_MAX: usize = 4;
 
 /// Makes the content of files durable. Links among them are left out.
 ///

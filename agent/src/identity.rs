@@ -47,6 +47,15 @@ fn identity_path(state: &Path) -> PathBuf {
 }
 
 impl Identity {
+    /// A name nobody else on this Docker engine has: two agents of two controllers may be called the
+    /// same and count their tasks the same.
+    #[must_use]
+    pub fn unique_name(&self) -> String {
+        use sha2::{Digest as _, Sha256};
+        let hash = Sha256::digest(self.credential.as_bytes());
+        format!("{}-{}", self.name, hex::encode(&hash[..4]))
+    }
+
     /// # Errors
     /// When the file is there and unreadable.
     pub fn load(state: &Path) -> Result<Option<Identity>> {

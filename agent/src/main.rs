@@ -8,6 +8,8 @@ fn main() -> ExitCode {
     // Before anything may speak TLS; the only other error is that it was done already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = agent::cli::Cli::parse();
+    // Releases and what is installed have to be readable by whoever runs them.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     let filter = tracing_subscriber::EnvFilter::try_from_env("PIPEYARD_LOG")
         .unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt()
@@ -27,7 +29,7 @@ fn main() -> ExitCode {
         Err(e) => Err(anyhow::Error::new(e).context("starting the runtime")),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(e) => {
             tracing::error!("{e:#}");
             ExitCode::FAILURE

@@ -25,7 +25,8 @@ const HOOK: &str = "#!/bin/sh\necho \"$DEPLOYMENT_ID $LIFECYCLE_EVENT begins\" >
                     echo \"$DEPLOYMENT_ID $LIFECYCLE_EVENT ends\" >> $HOST/witness\n";
 
 const APPSPEC: &str = "version: 0.0\nos: linux\nfiles: [{source: app, destination: $HOST/app}]\n\
-                       hooks:\n  BeforeInstall: [{location: h.sh}]\n  AfterInstall: [{location: h.sh}]\n";
+                       hooks:\n  BeforeInstall: [{location: h.sh}]\n  \
+                       AfterInstall: [{location: h.sh}]\n";
 
 fn key(id: i64) -> TaskKey {
     TaskKey { task: TaskId(id), attempt: 1 }
@@ -130,7 +131,8 @@ async fn a_task_is_run_once_and_its_log_arrives_before_its_end() {
     assert!(matches!(outcome, Outcome::Succeeded { .. }), "{outcome:?}");
     assert!(scene.stub.world().log(key(1)).contains("[AfterInstall] [h.sh] hello from d-1\n"));
     assert_eq!(scene.read("app/f"), "revision 1");
-    // The controller names it again, as one that lost its memory would: the same answer, no new run.
+    // The controller names it again, as one that lost its memory would: the same answer, no new
+    // run.
     scene.released().await;
     scene.stub.change(|world| world.reports.clear());
     scene.stub.outcome(key(1)).await;

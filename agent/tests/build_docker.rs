@@ -2,8 +2,7 @@
 
 mod build_support;
 
-use agent::build::run_job;
-use build_support::{Builder, Ran};
+use build_support::{Builder, Ran, run_within};
 use pipelines::protocol::report::{ErrorCode, Outcome, StepStatus};
 use std::collections::BTreeMap;
 
@@ -33,7 +32,7 @@ artifacts:
     )
     .file("input.txt", "text\n");
     let (job, around) = builder.ready();
-    let outcome = run_job(&job, &around.ctx, false).await;
+    let outcome = run_within(&job, &around, false).await;
     let ran = Ran::of(&builder.settings, outcome, &around).await;
     let exported = ran.succeeded();
     assert_eq!(exported, &BTreeMap::from([("VERSION".to_owned(), "1.2".to_owned())]));
@@ -69,7 +68,7 @@ artifacts: {files: [part]}
 ",
     );
     let (job, around) = builder.ready();
-    let outcome = run_job(&job, &around.ctx, false).await;
+    let outcome = run_within(&job, &around, false).await;
     let ran = Ran::of(&builder.settings, outcome, &around).await;
     assert_eq!(ran.output(), "post 0\n");
     assert_eq!(ran.code(), ErrorCode::CommandFailed);

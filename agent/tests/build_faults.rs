@@ -3,9 +3,8 @@
 mod build_support;
 
 use agent::build::local::surroundings;
-use agent::build::run_job;
 use agent::context::Reason;
-use build_support::{Builder, Ran, wait_for};
+use build_support::{Builder, Ran, run_within, wait_for};
 use pipelines::protocol::report::{ErrorCode, Outcome, StepStatus};
 use std::time::{Duration, Instant};
 
@@ -25,7 +24,7 @@ async fn a_cancelled_build_stops_cleans_up_and_is_cancelled() {
         wait_for(&around, "started\n").await;
         around.ctx.cancel.cancel(Reason::Controller);
     };
-    let (outcome, ()) = tokio::join!(run_job(&job, &around.ctx, false), stop);
+    let (outcome, ()) = tokio::join!(run_within(&job, &around, false), stop);
     let ran = Ran::of(&builder.settings, outcome, &around).await;
     assert!(matches!(ran.outcome, Outcome::Cancelled { .. }), "{:?}", ran.outcome);
     // The command's shell may have a last word of its own.
@@ -48,7 +47,7 @@ async fn a_build_that_takes_no_hint_is_killed_within_its_grace() {
         around.ctx.cancel.cancel(Reason::TimedOut);
         Instant::now()
     };
-    let (outcome, told) = tokio::join!(run_job(&job, &around.ctx, false), stop);
+    let (outcome, told) = tokio::join!(run_within(&job, &around, false), stop);
     assert!(told.elapsed() < Duration::from_secs(8), "{:?}", told.elapsed());
     let ran = Ran::of(&builder.settings, outcome, &around).await;
     assert_eq!(ran.code(), ErrorCode::TimedOut);
@@ -68,12 +67,12 @@ artifacts: {files: [input.txt]}
     let (job, around) = builder.ready();
     // The agent dies in the middle: its future is dropped wherever it is.
     tokio::select! {
-        outcome = run_job(&job, &around.ctx, false) => panic!("too early: {outcome:?}"),
+        outcome = run_within(&job, &around, false) => panic!("too early: {outcome:?}"),
         () = wait_for(&around, "line 3\n") => {}
     }
     drop(around);
     let again = surroundings(builder.dir.path(), job.key, builder.settings.clone()).unwrap();
-    let outcome = run_job(&job, &again.ctx, true).await;
+    let outcome = run_within(&job, &again, true).await;
     let ran = Ran::of(&builder.settings, outcome, &again).await;
     assert_eq!(ran.succeeded()["V"], "9");
     let expected: String = (1..=8).map(|i| format!("line {i}\n")).collect();
@@ -81,7 +80,7 @@ artifacts: {files: [input.txt]}
     let took = ran.step("BUILD").took.unwrap().0;
     assert!((1900..6000).contains(&took), "Docker's times count, not the agent's: {took}");
     // Told once more, it remembers.
-    let outcome = run_job(&job, &again.ctx, true).await;
+    let outcome = run_within(&job, &again, true).await;
     assert_eq!(outcome, ran.outcome);
 }
 
@@ -90,12 +89,12 @@ async fn a_container_that_vanished_while_the_agent_was_away_is_an_interrupted_bu
     let builder = Builder::new("phases: {build: {commands: [echo started; sleep 300]}}\n");
     let (job, around) = builder.ready();
     tokio::select! {
-        outcome = run_job(&job, &around.ctx, false) => panic!("too early: {outcome:?}"),
+        outcome = run_within(&job, &around, false) => panic!("too early: {outcome:?}"),
         () = wait_for(&around, "started\n") => {}
     }
     assert_eq!(agent::build::sweep(&builder.settings, &[job.key]).await.unwrap(), 0, "held");
     assert_eq!(agent::build::sweep(&builder.settings, &[]).await.unwrap(), 1);
-    let outcome = run_job(&job, &around.ctx, true).await;
+    let outcome = run_within(&job, &around, true).await;
     let ran = Ran::of(&builder.settings, outcome, &around).await;
     assert_eq!(ran.code(), ErrorCode::Interrupted);
 }
@@ -132,7 +131,7 @@ async fn long_lines_binary_and_floods_pass_and_are_bounded() {
     );
     builder.settings.build.log_bytes_max = 1_000_000;
     let (job, around) = builder.ready();
-    let outcome = run_job(&job, &around.ctx, false).await;
+    let outcome = run_within(&job, &around, false).await;
     let raw = around.log.read(0, 8 << 20).unwrap();
     let ran = Ran::of(&builder.settings, outcome, &around).await;
     ran.succeeded();

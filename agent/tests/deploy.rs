@@ -121,7 +121,8 @@ async fn everything_wrong_is_said_at_once_before_anything_is_touched() {
     );
     let appspec = appspec.replace(
         "files:\n",
-        "files:\n  - {source: missing, destination: $HOST/x}\n  - {source: app, destination: /proc}\n",
+        "files:\n  - {source: missing, destination: $HOST/x}\n  \
+         - {source: app, destination: /proc}\n",
     );
     let two = hook("2");
     let mut files = revision(

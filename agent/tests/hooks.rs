@@ -3,12 +3,13 @@
 mod support;
 
 use agent::context::{Cancel, Reason};
+use axum::http::StatusCode;
 use pipelines::protocol::report::{ErrorCode, Outcome};
 use pipelines::protocol::task::Purpose;
 use pipelines::spec::group::Health;
 use pipelines::time::Millis;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use support::PATIENCE;
 use support::bundle::{Host, deploy};
@@ -76,7 +77,8 @@ async fn scripts_without_mode_or_interpreter_line_run_and_missing_ones_are_found
     assert!(host.read("ran").unwrap().ends_with("/plain\n"));
 
     let spec = appspec(
-        "  BeforeInstall: [{location: plain}]\n  ValidateService: [{location: no.sh}, {location: sub}]",
+        "  BeforeInstall: [{location: plain}]\n  \
+         ValidateService: [{location: no.sh}, {location: sub}]",
     );
     let failed = host.deploy(&[("appspec.yml", &spec), ("plain", "touch $HOST/touched")]).await;
     let error = failed.failed(ErrorCode::ScriptMissing);
@@ -87,7 +89,8 @@ async fn scripts_without_mode_or_interpreter_line_run_and_missing_ones_are_found
 #[tokio::test]
 async fn a_script_that_ignores_term_is_killed_with_all_it_started() {
     let mut host = Host::new();
-    let script = "#!/bin/sh\ntrap '' TERM\nsleep 300 & echo $! > $HOST/child\necho started\nwait\nsleep 300\n";
+    let script = "#!/bin/sh\ntrap '' TERM\n\
+                  sleep 300 & echo $! > $HOST/child\necho started\nwait\nsleep 300\n";
     let spec = appspec(
         "  BeforeInstall: [{location: slow.sh, timeout: 1}]\n  AfterInstall: [{location: slow.sh}]",
     );
@@ -121,7 +124,8 @@ async fn runas_is_that_user_with_all_its_groups() {
 #[tokio::test]
 async fn a_child_that_keeps_the_output_open_is_named_and_lives_on() {
     let mut host = Host::new();
-    let script = "#!/bin/sh\n(sleep 1; while :; do echo beat; echo x >> $HOST/beats; sleep 0.05; done) &\n\
+    let script = "#!/bin/sh\n(sleep 1; while :; do echo beat; \
+                   echo x >> $HOST/beats; sleep 0.05; done) &\n\
                   echo $! > $HOST/child\n";
     let spec = appspec("  ApplicationStart: [{location: start.sh}]");
     let started = Instant::now();
@@ -147,7 +151,8 @@ async fn a_cancel_kills_the_script_but_a_lapsed_lease_lets_it_finish() {
         let script = "#!/bin/sh\necho $LIFECYCLE_EVENT >> $HOST/witness\n\
                       while [ ! -e $HOST/go ]; do sleep 0.02; done\necho end >> $HOST/witness\n";
         let spec = appspec(
-            "  BeforeInstall: [{location: s.sh}, {location: s.sh}]\n  AfterInstall: [{location: s.sh}]",
+            "  BeforeInstall: [{location: s.sh}, {location: s.sh}]\n  \
+             AfterInstall: [{location: s.sh}]",
         );
         let bundle = host.bundle(&[("appspec.yml", &spec), ("s.sh", script)]);
         let deploy = deploy(1, host.offer(&bundle));
@@ -177,7 +182,8 @@ async fn a_cancel_kills_the_script_but_a_lapsed_lease_lets_it_finish() {
 #[tokio::test]
 async fn a_broken_stop_script_fails_the_deployment_unless_it_is_forgiven() {
     let mut host = Host::new();
-    let script = "#!/bin/sh\necho $LIFECYCLE_EVENT >> $HOST/witness\n[ $LIFECYCLE_EVENT != ApplicationStop ]\n";
+    let script = "#!/bin/sh\necho $LIFECYCLE_EVENT >> $HOST/witness\n\
+                  [ $LIFECYCLE_EVENT != ApplicationStop ]\n";
     let spec = appspec("  ApplicationStop: [{location: s.sh}]\n  AfterInstall: [{location: s.sh}]");
     let files = [("appspec.yml", spec.as_str()), ("s.sh", script)];
     host.deploy(&files).await.succeeded();
@@ -195,33 +201,31 @@ async fn a_broken_stop_script_fails_the_deployment_unless_it_is_forgiven() {
     host.deploy(&other).await.succeeded();
 }
 
-/// An application that is healthy from its third answer on, except for the fifth.
-async fn application() -> (String, Arc<AtomicU32>) {
-    let asked = Arc::new(AtomicU32::new(0));
-    let count = asked.clone();
+/// An application that is healthy from its third answer on, except for the fifth; and when that was.
+async fn application() -> (String, Arc<Mutex<Option<Instant>>>) {
+    let relapse = Arc::new(Mutex::new(None));
+    let (seen, asked) = (relapse.clone(), Arc::new(AtomicU32::new(0)));
     let answer = move || {
-        let n = count.fetch_add(1, Ordering::SeqCst) + 1;
-        let healthy = n >= 3 && n != 5;
-        async move {
-            if healthy {
-                (axum::http::StatusCode::OK, "up")
-            } else {
-                (axum::http::StatusCode::SERVICE_UNAVAILABLE, "down")
-            }
+        let n = asked.fetch_add(1, Ordering::SeqCst) + 1;
+        if n == 5 {
+            *seen.lock().unwrap() = Some(Instant::now());
         }
+        let healthy = n >= 3 && n != 5;
+        let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        async move { status }
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/health", listener.local_addr().unwrap());
     let router = axum::Router::new().route("/health", axum::routing::get(answer));
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    (url, asked)
+    (url, relapse)
 }
 
 #[tokio::test]
 async fn health_has_to_last_without_a_break() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut host = Host::new();
-    let (url, asked) = application().await;
+    let (url, relapse) = application().await;
     let spec = appspec("  AfterInstall: [{location: s.sh}]");
     let files = [("appspec.yml", spec.as_str()), ("s.sh", "#!/bin/sh\n")];
     let health = |http: &str, timeout| Health {
@@ -229,12 +233,13 @@ async fn health_has_to_last_without_a_break() {
         status: 200,
         timeout: Millis(timeout),
         interval: Millis(10),
-        healthy_for: Millis(100),
+        healthy_for: Millis(300),
     };
     let done = host.deploy_with(&files, |d| d.health = Some(health(&url, 20_000))).await;
     done.succeeded();
     assert_eq!(done.steps().last().unwrap().0, "HealthCheck");
-    assert!(asked.load(Ordering::SeqCst) >= 7, "the break at the fifth answer was not seen");
+    let since = relapse.lock().unwrap().expect("it was asked five times").elapsed();
+    assert!(since >= Duration::from_millis(300), "healthy for {since:?} only");
 
     let closed = health("http://127.0.0.1:9/health", 100);
     let failed = host.deploy_with(&files, |d| d.health = Some(closed)).await;

@@ -4,6 +4,8 @@
 //! that it was skipped. A verdict that differs from ours has to stand in `DIFFERENCES`, with its
 //! reason, and one that stands there and no longer differs fails as well.
 
+#![expect(clippy::disallowed_methods, reason = "a test may read files and clocks")]
+
 use pipelines::spec::appspec::{Appspec, Os, Platform};
 use pipelines::spec::buildspec::{Batch, Buildspec};
 use pipelines::spec::{Kind, Problem, appspec, buildspec};

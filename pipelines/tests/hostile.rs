@@ -1,5 +1,7 @@
 //! Files meant to hurt are refused within a second, and for what they are.
 
+#![expect(clippy::disallowed_methods, reason = "a test may read files and clocks")]
+
 use pipelines::spec::{Kind, lint};
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,8 @@
 //! The reference files under `docs/reference` are manual and test at once: they read without any
 //! problem, and no key is missing from them.
 
+#![expect(clippy::disallowed_methods, reason = "a test may read files and clocks")]
+
 use pipelines::spec::{Kind, codes, keys, lint};
 use std::collections::BTreeSet;
 use std::path::PathBuf;

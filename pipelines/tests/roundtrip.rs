@@ -4,6 +4,8 @@
 //! doubled or replaced at random. Most such files are wrong in some way, which is a test as well:
 //! nothing panics, and whatever is refused says where and why.
 
+#![expect(clippy::disallowed_methods, reason = "a test may read files and clocks")]
+
 use pipelines::spec::{Kind, appspec, buildspec, group, lint, normalised, pipeline};
 use proptest::prelude::*;
 use serde_json::Value;

@@ -105,7 +105,9 @@ by_hand() {
         tar -xf bundle.tar
         start-stop-daemon --start --background --make-pidfile --pidfile /run/hand.pid \
             --exec /bin/busybox -- httpd -f -p 8082 -h /srv/hand
-        until busybox wget -q -O /dev/null http://127.0.0.1:8082/payload; do sleep 0.05; done
+        until busybox wget -q -O /dev/null http://127.0.0.1:8082/payload 2>/dev/null; do
+            sleep 0.05
+        done
     ' <"$work/bundle.tar"
 }
 

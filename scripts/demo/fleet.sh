@@ -18,6 +18,7 @@ url=
 local_url=
 admin_user=
 admin_password=
+token=
 port=
 data=
 
@@ -126,7 +127,11 @@ sign_in() {
     # pipectl keeps its login in the demo's own place, not in the user's.
     export XDG_CONFIG_HOME=$work/config NO_COLOR=1
     printf '%s\n' "$admin_password" |
-        pipectl login "$local_url" --user "$admin_user" --password-stdin | indented
+        pipectl login "$local_url" --user "$admin_user" --password-stdin 2>&1 | indented
+    # What the demo's git and other programs use; pipectl has its own from the login.
+    token=$(jq -n --arg user "$admin_user" --arg password "$admin_password" \
+        '{user: $user, password: $password, name: "demo"}' |
+        curl -sf --json @- "$local_url/api/v1/login" | jq -r .token)
 }
 
 # join_token ROLE [TAG...]: a token for as many agents as will use it here.
@@ -180,19 +185,24 @@ save_host_logs() {
 # Ends processes, containers and the network of this checkout's demo, in an order that lets nothing
 # start anew. Nothing of it may be there, or only half.
 stop_everything() {
-    local file pid
+    local file
     for file in "$work"/run/*.pid; do
-        [ -e "$file" ] || continue
-        pid=$(cat "$file")
-        # The number may be somebody else's by now.
-        if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "$work"; then
-            kill "$pid" 2>/dev/null || true
-            wait_until 10 is_gone "$pid" || kill -9 "$pid" 2>/dev/null || true
-        fi
-        rm -f "$file"
+        [ ! -e "$file" ] || stop_process "$(basename "$file" .pid)"
     done
     remove_containers
     if [ -e "$work/run/elsewhere" ]; then rm -rf "$(cat "$work/run/elsewhere")"; fi
+}
+
+# stop_process NAME: ends what `background` started, if it runs.
+stop_process() {
+    local pid
+    pid=$(cat "$work/run/$1.pid" 2>/dev/null) || return 0
+    # The number may be somebody else's by now.
+    if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "$work"; then
+        kill "$pid" 2>/dev/null || true
+        wait_until 10 is_gone "$pid" || kill -9 "$pid" 2>/dev/null || true
+    fi
+    rm -f "$work/run/$1.pid"
 }
 is_gone() { [ ! -e "/proc/$1/cmdline" ] || [ -z "$(tr '\0' ' ' <"/proc/$1/cmdline")" ]; }
 

@@ -48,7 +48,7 @@ async fn a_silent_host_counts_as_unhealthy_and_the_deployment_does_not_hang() {
     let deployment = world.api.newest_deployment(2).await;
     let deployment = world.api.deployment_end(&deployment).await;
     assert_eq!(
-        deployment["phase"], "rollback-failed",
+        deployment["status"], "rollback-failed",
         "what host-1 runs is not known: {deployment}"
     );
     assert!(!world.hosts[1].witness("start").contains("v2"), "nobody else was touched");

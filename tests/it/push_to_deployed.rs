@@ -69,7 +69,7 @@ async fn an_operator_rolls_back_to_an_earlier_revision() {
     let path = "/api/v1/groups/production/rollback";
     let answer = world.api.post(path, &json!({})).await;
     let end = world.api.deployment_end(&text(&answer, "deployment")).await;
-    assert_eq!(end["phase"], "succeeded", "{end}");
+    assert_eq!(end["status"], "succeeded", "{end}");
     assert_eq!(world.versions(), ["v2", "v2"]);
     let answer = world.api.post(path, &json!({ "to": "d-1" })).await;
     world.api.deployment_end(&text(&answer, "deployment")).await;

@@ -117,7 +117,7 @@ impl Api {
 
     pub async fn deployment_end(&self, id: &str) -> Value {
         let unfinished = ["queued", "running", "failing", "rolling-back"];
-        self.deployment(id, |d| !unfinished.contains(&d["phase"].as_str().unwrap_or(""))).await
+        self.deployment(id, |d| !unfinished.contains(&d["status"].as_str().unwrap_or(""))).await
     }
 
     /// The group's newest deployment, once there are at least `count`.

@@ -1,7 +1,7 @@
 # Runs one command of a build in a shell of its own: command.sh SCRIPT SUCCEEDING CARRY [HOME].
-# What the last command exported, and where it was, comes from the state file; with CARRY 1 it goes
-# back there at the end, however the command ends. Functions, aliases, traps and options are not
-# carried, as in CodeBuild.
+# What the last command set, and where it was, comes from the state file; with CARRY 1 it goes back
+# there at the end, however the command ends. Functions, aliases, traps and options are not carried, as
+# in CodeBuild.
 
 __pipeyard_dir=${0%/*}
 __pipeyard_script=$1
@@ -10,7 +10,7 @@ __pipeyard_home=${4-}
 __pipeyard_status=
 
 __pipeyard_save() {
-    set +eux
+    set +aeux
     [ -z "$__pipeyard_status" ] || return 0
     __pipeyard_status=$1
     [ "$__pipeyard_carry" = 1 ] || return 0
@@ -41,6 +41,9 @@ shift "$#"
 
 # Redirected, so that a command's `set -x` does not show this.
 trap '{ __pipeyard_save "$?"; } 2>/dev/null; exit "$__pipeyard_status"' EXIT
+# A plain assignment counts as exported: buildspecs set `TAG=$(…)` in one command and use it in the next,
+# AWS's own examples among them.
+[ "$__pipeyard_carry" != 1 ] || set -a
 . "$__pipeyard_script"
 { __pipeyard_save "$?"; } 2>/dev/null
 exit "$__pipeyard_status"

@@ -104,9 +104,9 @@ fn in_every_shell(plan: &Plan, check: impl Fn(&str, Ran)) {
 }
 
 #[test]
-fn exported_variables_and_the_directory_carry_over_and_nothing_else() {
+fn variables_and_the_directory_carry_over_and_nothing_else() {
     let commands = [
-        "export A=\"one two\" B='quo\"te'\\''s' && mkdir -p sub && cd sub && C=local && set -e",
+        "export A=\"one two\" B='quo\"te'\\''s' && mkdir -p sub && cd sub && C=plain && set -e",
         "f() { echo function; }; alias g='echo alias'; trap 'echo trapped' INT",
         "false\necho \"A=$A B=$B C=${C-unset} $(basename \"$PWD\")\"",
         "f 2>/dev/null || echo no function",
@@ -114,7 +114,7 @@ fn exported_variables_and_the_directory_carry_over_and_nothing_else() {
         "echo \"${A-gone} $N $#\"; printf '%s|' \"$FROM_SPEC\"",
     ];
     in_every_shell(&plan(vec![phase("BUILD", &commands)]), |shells, ran| {
-        let expected = "A=one two B=quo\"te's C=unset sub\nno function\ngone line\nbreak 0\n\
+        let expected = "A=one two B=quo\"te's C=plain sub\nno function\ngone line\nbreak 0\n\
                         it's \"here\"\n$HOME|";
         assert_eq!(ran.text, expected, "{shells}");
         assert_eq!(ran.code, Some(0), "{shells}");
@@ -242,16 +242,17 @@ fn a_phase_is_retried_and_may_still_succeed() {
 
 #[test]
 fn exported_variables_and_expanded_texts_are_left_behind() {
-    let commands = ["export V=\"1.2\n3\" EMPTY=; SHELL_ONLY=x"];
+    let commands = ["export V=\"1.2\n3\" EMPTY=; PLAIN=x"];
     let plan = Plan {
-        exported: vec!["V".into(), "EMPTY".into(), "SHELL_ONLY".into()],
+        exported: vec!["V".into(), "EMPTY".into(), "UNSET".into(), "PLAIN".into()],
         expand: vec!["out-$V\"x\"".into(), "$(".into(), "n-$(echo $((1 + 1)))".into()],
         ..plan(vec![phase("BUILD", &commands)])
     };
     in_every_shell(&plan, |shells, ran| {
         assert_eq!(ran.left("V").as_deref(), Some("1.2\n3"), "{shells}");
         assert_eq!(ran.left("EMPTY").as_deref(), Some(""), "{shells}");
-        assert_eq!(ran.left("SHELL_ONLY"), None, "{shells}");
+        assert_eq!(ran.left("PLAIN").as_deref(), Some("x"), "{shells}");
+        assert_eq!(ran.left("UNSET"), None, "{shells}");
         assert_eq!(ran.left("text-0").as_deref(), Some("out-1.2\n3\"x\""), "{shells}");
         assert_eq!(ran.left("text-2").as_deref(), Some("n-2"), "{shells}");
     });

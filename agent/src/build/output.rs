@@ -14,6 +14,8 @@ pub struct Output<'m> {
     log: LogWriter,
     masks: &'m Masks,
     masker: Masker<'m>,
+    /// Not masked yet.
+    raw: Vec<u8>,
     /// Bytes the log has already and that come again.
     skip: u64,
     /// Where in the log the skipped bytes begin.
@@ -36,6 +38,7 @@ impl<'m> Output<'m> {
             log,
             masks,
             masker: Masker::new(masks),
+            raw: Vec::new(),
             skip,
             base,
             produced: 0,
@@ -47,11 +50,9 @@ impl<'m> Output<'m> {
         }
     }
 
-    /// Output of a command.
+    /// Output of a command. Masked when it is written, many lines at once.
     pub fn text(&mut self, bytes: &[u8]) {
-        let mut masked = Vec::with_capacity(bytes.len());
-        self.masker.push(bytes, &mut masked);
-        self.put_bounded(&masked);
+        self.raw.extend_from_slice(bytes);
     }
 
     /// A line of the agent's own. Always fits: there are few of them.
@@ -72,14 +73,21 @@ impl<'m> Output<'m> {
 
     /// No command is speaking now: what was held back for the mask's sake can go.
     pub fn settle(&mut self) {
+        self.mask();
         let mut masked = Vec::new();
         self.masker.flush(&mut masked);
         self.put_bounded(&masked);
     }
 
-    /// Where the next byte goes in the log.
-    #[must_use]
-    pub fn offset(&self) -> u64 {
+    fn mask(&mut self) {
+        let mut masked = Vec::with_capacity(self.raw.len());
+        self.masker.push(&self.raw, &mut masked);
+        self.raw.clear();
+        self.put_bounded(&masked);
+    }
+
+    /// Where the next byte goes in the log, when all is settled.
+    fn offset(&self) -> u64 {
         if self.skip > 0 {
             self.base + self.produced
         } else {
@@ -89,6 +97,7 @@ impl<'m> Output<'m> {
 
     /// Hands on what has gathered.
     pub async fn write(&mut self) {
+        self.mask();
         if !self.pending.is_empty() {
             self.log.write(&self.pending).await;
             self.pending.clear();

@@ -85,11 +85,15 @@ impl Cache {
         Ok(true)
     }
 
-    /// Takes a verified file (same file system) into the cache and gives `dest` its content.
+    /// Takes a verified file (same file system) into the cache and gives `dest` its content. What
+    /// would not be kept anyway is not copied.
     ///
     /// # Errors
     /// When renaming or writing fails.
     pub fn take(&self, file: &Path, artifact: &Artifact, dest: &Path) -> io::Result<()> {
+        if artifact.size > self.bytes_max {
+            return std::fs::rename(file, dest);
+        }
         let kept = self.dir.join(artifact.digest.as_str());
         std::fs::rename(file, &kept)?;
         place(&kept, dest)?;
@@ -191,6 +195,14 @@ mod tests {
         let new = put(&f, b"cccc");
         let here = |a: &Artifact| f.cache.dir().join(a.digest.as_str()).exists();
         assert_eq!((here(&old), here(&used), here(&new)), (false, true, true));
+    }
+
+    #[test]
+    fn content_larger_than_the_cache_goes_to_its_destination_alone() {
+        let f = fixture(3);
+        put(&f, b"bundle");
+        assert_eq!(std::fs::read(f.root.join("first")).unwrap(), b"bundle");
+        assert_eq!(std::fs::read_dir(f.cache.dir()).unwrap().count(), 0);
     }
 
     #[test]

@@ -10,8 +10,8 @@ pub enum Reason {
     Controller,
     /// The task's own time limit passed: TERM, grace, KILL.
     TimedOut,
-    /// The controller was silent for too long. A build is killed; a deployment finishes the script it
-    /// is in, because half a script is worse than a late one, and starts nothing further.
+    /// The controller was silent for too long. A build is killed; a deployment finishes the script
+    /// it is in, because half a script is worse than a late one, and starts nothing further.
     LeaseLapsed,
     /// This agent is shutting down: TERM, grace, KILL.
     Shutdown,

@@ -1,4 +1,5 @@
-//! Artifacts, fetched and handed in. Every byte is verified on the way; the cache is only a shortcut.
+//! Artifacts, fetched and handed in. Every byte is verified on the way; the cache is only a
+//! shortcut.
 
 use super::cache::{Cache, digest_of, measure};
 use super::cancel::Cancel;

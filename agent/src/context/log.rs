@@ -1,7 +1,7 @@
 //! A task's log: a spool file on this disk, written at once and sent on by the link.
 //!
-//! Logging never fails a task. What the disk does not take is counted and said in the log as soon as
-//! it takes bytes again; past the limit the log ends with one line that says so.
+//! Logging never fails a task. What the disk does not take is counted and said in the log as soon
+//! as it takes bytes again; past the limit the log ends with one line that says so.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -98,8 +98,8 @@ impl Spool {
         Ok(bytes)
     }
 
-    /// After a power loss the file may be shorter than what the controller has stored. The next byte
-    /// must then not go where the controller has others already.
+    /// After a power loss the file may be shorter than what the controller has stored. The next
+    /// byte must then not go where the controller has others already.
     ///
     /// # Errors
     /// When the file cannot be extended.

@@ -8,7 +8,7 @@ mod journal;
 mod log;
 mod progress;
 
-pub use cache::Cache;
+pub use cache::{Cache, measure};
 pub use cancel::{Cancel, Reason};
 pub use content::{Content, ContentError, free_bytes};
 pub use journal::TaskJournal;

@@ -1,5 +1,5 @@
-//! The sequence of a deployment: which steps, in which order, from which revision their scripts come,
-//! and what their end means. The order and the environment are CodeDeploy's.
+//! The sequence of a deployment: which steps, in which order, from which revision their scripts
+//! come, and what their end means. The order and the environment are CodeDeploy's.
 
 use super::events::is_of_the_old;
 use super::fault::{Fault, Stop};
@@ -177,13 +177,19 @@ impl Job<'_> {
         Ok(Target { path, appspec })
     }
 
-    async fn preflight(&self, target: Option<&Arc<Target>>) -> Result<(), Fault> {
-        let Some(target) = target else { return Ok(()) };
-        let ours = |work: &Work| match work {
+    /// The events whose scripts come from the revision that is deployed.
+    #[must_use]
+    pub fn events_of_the_new(steps: &[Work]) -> Vec<String> {
+        let new = |work: &Work| match work {
             Work::Scripts(event) if !is_of_the_old(event) => Some(event.clone()),
             Work::Scripts(_) | Work::Download | Work::Install | Work::Health => None,
         };
-        let events: Vec<String> = self.steps.iter().filter_map(ours).collect();
+        steps.iter().filter_map(new).collect()
+    }
+
+    async fn preflight(&self, target: Option<&Arc<Target>>) -> Result<(), Fault> {
+        let Some(target) = target else { return Ok(()) };
+        let events = Job::events_of_the_new(&self.steps);
         preflight::check_scripts(&target.path, &target.appspec, &events)?;
         let plan = self.plan(target).await?;
         for warning in &plan.warnings {

@@ -36,7 +36,8 @@ impl Job<'_> {
             Some(Source { path: target.path.clone(), hooks })
         };
         let Some(source) = source else { return Ok(None) };
-        // A script may have failed just before the agent died. It is not run again, nor passed over.
+        // A script may have failed just before the agent died. It is not run again, nor passed
+        // over.
         if let Some(command) = record.failed_script(event)
             && !(of_the_old && self.forgives_stop_failures())
         {
@@ -74,7 +75,9 @@ impl Job<'_> {
     async fn old_source(&self, event: &str, standing: &Standing) -> Option<Source> {
         let good = standing.good.as_ref()?;
         let path = self.home.release(&good.digest);
-        match preflight::read_appspec(&path, None) {
+        // The old revision may have used the usual name, whatever this one is called.
+        let named = self.appspec_name.as_deref().filter(|name| path.join(name).exists());
+        match preflight::read_appspec(&path, named) {
             Ok(mut read) => {
                 let hooks = read.appspec.hooks.remove(event).unwrap_or_default();
                 Some(Source { path, hooks })
@@ -149,7 +152,8 @@ impl Job<'_> {
         .to_vec()
     }
 
-    /// Ends what an interrupted script left running. It is not run again: nobody knows how far it got.
+    /// Ends what an interrupted script left running. It is not run again: nobody knows how far it
+    /// got.
     pub async fn interrupted(&self, record: &mut Recorder<'_>, running: &Running) -> Outcome {
         let (event, location) = (&running.event, &running.location);
         let mark = format!("{}.{}", self.ctx.key.task, self.ctx.key.attempt);

@@ -90,6 +90,12 @@ impl Home {
         Ok(home)
     }
 
+    /// For looking only: nothing is made.
+    #[must_use]
+    pub fn at(state: &Path, name: &str) -> Home {
+        Home { name: name.to_owned(), state: state.to_owned() }
+    }
+
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -184,7 +190,8 @@ pub fn installed(state: &Path) -> Vec<Installed> {
     });
     let of = |group: String| {
         let home = Home { name: group.clone(), state: state.to_owned() };
-        // Only the head of the manifest is wanted here, but it is read a few times a minute at most.
+        // Only the head of the manifest is wanted here, but it is read a few times a minute at
+        // most.
         let stand = match home.manifest() {
             Ok(manifest) if !home.undo_path().exists() => manifest.map(|m| m.stand),
             Ok(_) => None,

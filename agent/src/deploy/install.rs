@@ -1,7 +1,8 @@
 //! Carries out a plan so that the host has either all of it or none of it.
 //!
-//! New files are written beside their destinations first; then everything is renamed into place; then
-//! the manifest is written, which commits it. Until then every failure, and every crash, is undone.
+//! New files are written beside their destinations first; then everything is renamed into place;
+//! then the manifest is written, which commits it. Until then every failure, and every crash, is
+//! undone.
 
 use super::fault::Fault;
 use super::group::{Home, Kind, Manifest, Stand};

@@ -96,9 +96,10 @@ fn a_crash_between_any_two_changes_is_undone_also_when_undoing_crashes() {
         // Undoing once without noting it is as if it had crashed at its very end.
         let noted = std::fs::read(host.home.undo_path()).unwrap();
         assert_eq!(settle(&host.home).unwrap(), Settled::Undone);
+        assert_eq!(host.tree(), before, "after {crash_after} of {whole} changes");
         std::fs::write(host.home.undo_path(), noted).unwrap();
         assert_eq!(settle(&host.home).unwrap(), Settled::Undone);
-        assert_eq!(host.tree(), before, "after {crash_after} of {whole} changes");
+        assert_eq!(host.tree(), before, "undone twice after {crash_after} changes");
         assert_eq!(settle(&host.home).unwrap(), Settled::Nothing);
     }
 }

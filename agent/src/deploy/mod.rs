@@ -2,9 +2,10 @@
 //! faults mended: everything that can be found wrong is found before the running application is
 //! touched, an installation is all or nothing, and a script is never run twice.
 //!
-//! `engine` is the sequence of steps, `events` those that run scripts; `recorder` keeps it in the journal. `release` has the bundle
-//! unpacked, `preflight` and `plan` look, `install` and `undo` act, `script` runs what the appspec
-//! names, `health` asks the application. `group` is what this host knows of a deployment group.
+//! `engine` is the sequence of steps, `events` those that run scripts; `recorder` keeps it in the
+//! journal. `release` has the bundle unpacked, `preflight` and `plan` look, `install` and `undo`
+//! act, `script` runs what the appspec names, `health` asks the application. `group` is what this
+//! host knows of a deployment group.
 
 mod engine;
 mod events;
@@ -12,6 +13,7 @@ mod fault;
 mod group;
 mod health;
 mod install;
+pub mod local;
 mod output;
 mod permissions;
 mod place;

@@ -7,7 +7,7 @@ use super::plan::{self, Plan, Problem, Scene, check_space};
 use super::release::APPSPECS;
 use super::script;
 use pipelines::protocol::report::ErrorCode;
-use pipelines::spec::appspec::{Appspec, FileExists, Os, Platform, parse};
+use pipelines::spec::appspec::{Appspec, FileExists, Os, Platform, SCRIPT_EVENTS, parse};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -106,6 +106,10 @@ fn trouble(what: &str, error: &io::Error) -> Problem {
 pub fn check_scripts(release: &Path, appspec: &Appspec, events: &[String]) -> Result<(), Fault> {
     let mut faults = Vec::new();
     for event in events {
+        if !SCRIPT_EVENTS.contains(&event.as_str()) && !appspec.hooks.contains_key(event) {
+            let text = format!("the appspec has no scripts for the event '{event}' asked for");
+            faults.push(Fault::new(ErrorCode::AppspecInvalid, text));
+        }
         for hook in appspec.hooks.get(event).into_iter().flatten() {
             faults.extend(script::find(release, &hook.location).err());
             faults.extend(script::account(hook).err());

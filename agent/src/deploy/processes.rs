@@ -42,7 +42,8 @@ impl Group {
         signal(self.pgid, Signal::SIGKILL);
     }
 
-    /// Ends what an earlier life of the agent left running; says whether there was anything. Blocks.
+    /// Ends what an earlier life of the agent left running; says whether there was anything.
+    /// Blocks.
     #[must_use]
     pub fn end_leftover(&self, mark: &str) -> bool {
         if !self.is_still_ours(mark) {

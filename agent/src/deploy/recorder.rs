@@ -1,5 +1,5 @@
-//! The steps of a deployment as they happen: shown to people, and kept in the journal so that a later
-//! life of the agent knows what was done and what must not be done again.
+//! The steps of a deployment as they happen: shown to people, and kept in the journal so that a
+//! later life of the agent knows what was done and what must not be done again.
 
 use super::fault::Fault;
 use super::processes::Group;

@@ -44,7 +44,8 @@ pub async fn provide(ctx: &TaskContext, home: &Home, bundle: &Artifact) -> Resul
     Ok(format!("revision {short}: {size} bytes, {files} files"))
 }
 
-fn put_in_place(file: &Path, releases: &Path, release: &Path) -> Result<u64, Fault> {
+/// Unpacks an archive to `release`, or leaves nothing there. Blocks.
+pub fn put_in_place(file: &Path, releases: &Path, release: &Path) -> Result<u64, Fault> {
     let disk = |e: io::Error| Fault::disk("keeping the bundle", &e);
     let name = release.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let fresh = releases.join(format!(".{name}.new"));
@@ -78,7 +79,7 @@ fn refusal(error: &ArchiveError) -> Fault {
 }
 
 /// What the content says it is; names and labels are not asked.
-fn sniff(file: &Path) -> io::Result<Option<Format>> {
+pub fn sniff(file: &Path) -> io::Result<Option<Format>> {
     let mut head = Vec::new();
     File::open(file)?.take(512).read_to_end(&mut head)?;
     Ok(match head.as_slice() {

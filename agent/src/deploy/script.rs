@@ -1,5 +1,5 @@
-//! Runs one script of a lifecycle event: its own process group, no input, its output line by line in
-//! the task's log, an end by its own time limit or by the word to stop.
+//! Runs one script of a lifecycle event: its own process group, no input, its output line by line
+//! in the task's log, an end by its own time limit or by the word to stop.
 
 use super::fault::Fault;
 use super::output::{Drain, Lines, drain};
@@ -259,5 +259,49 @@ impl Script<'_> {
             let mut sink = vec![0; 4096];
             while matches!(pipe.read(&mut sink).await, Ok(n) if n > 0) {}
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::Spool;
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn nothing_of_a_script_runs_before_its_group_is_in_the_journal() {
+        let dir = tempfile::tempdir().unwrap();
+        let release = dir.path();
+        std::fs::write(release.join("s.sh"), "#!/bin/sh\ntouch ran\n").unwrap();
+        let hook = Hook { location: "s.sh".into(), timeout: None, runas: None, sudo: false };
+        let log = LogWriter::new(Arc::new(Spool::open(&release.join("log")).unwrap()));
+        let cancel = Cancel::default();
+        let script = Script {
+            event: "AfterInstall",
+            release,
+            hook: &hook,
+            env: &[],
+            log: &log,
+            cancel: &cancel,
+        };
+        let ran = || release.join("ran").exists();
+        let early = std::cell::Cell::new(false);
+        let look = |result: io::Result<()>| {
+            let early = &early;
+            async move {
+                // Long enough for a script that is not held back to show itself.
+                let until = Instant::now() + Duration::from_millis(300);
+                while !ran() && Instant::now() < until {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                early.set(early.get() | ran());
+                result
+            }
+        };
+        let refused = script.run(|_| look(Err(io::ErrorKind::StorageFull.into()))).await;
+        assert_eq!(refused.unwrap_err().code, ErrorCode::OutOfDisk);
+        assert!(!ran(), "it could not be noted, and ran");
+        assert_eq!(script.run(|_| look(Ok(()))).await, Ok(Ended::Exit(0)));
+        assert!(!early.get() && ran());
     }
 }

@@ -1,5 +1,5 @@
-//! The link to the controller, and the books: which tasks this agent holds, what became of them, and
-//! how long ago the controller was heard.
+//! The link to the controller, and the books: which tasks this agent holds, what became of them,
+//! and how long ago the controller was heard.
 //!
 //! `poll` asks and obeys, `run` gives a task its turn, `ship` sends its log and its reports, `held`
 //! keeps it on disk, `fence` refuses ghosts, `lease` measures silence. Nothing here knows how to
@@ -72,8 +72,12 @@ impl Link {
     /// When the disk does not give what an earlier life wrote.
     pub fn open(state: State, controller: Controller, setup: Setup) -> Result<Arc<Link>> {
         let fence = Fence::open(state.root()).context("reading the highest epoch ever obeyed")?;
-        let cache =
-            Cache::open(&state.cache(), setup.cache_bytes_max).context("opening the cache")?;
+        let cache_bytes_max = match setup.role {
+            Role::Build => setup.cache_bytes_max,
+            // Releases are kept unpacked; their bundles would only be there twice.
+            Role::Deploy => 0,
+        };
+        let cache = Cache::open(&state.cache(), cache_bytes_max).context("opening the cache")?;
         let held = held::restore(&state.tasks()).context("reading the tasks of an earlier life")?;
         let slots = match setup.role {
             Role::Build => setup.slots.max(1),
@@ -99,6 +103,17 @@ impl Link {
 
     fn held(&self) -> MutexGuard<'_, BTreeMap<TaskKey, Arc<Held>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes containers an earlier life left behind and no task of this one claims. Not being able
+    /// to is no reason not to work: the engine may come later.
+    pub async fn sweep(&self) {
+        let held: Vec<_> = self.held().keys().copied().collect();
+        match crate::build::sweep(&self.settings, &held).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "removed containers of an earlier life"),
+            Err(e) => tracing::warn!("cannot look for containers of an earlier life: {e:#}"),
+        }
     }
 
     /// Gives a task its two companions: one that does the work, one that tells the controller.

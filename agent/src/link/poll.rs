@@ -26,8 +26,8 @@ const KILL_TIME: Duration = Duration::from_secs(15);
 /// Time for last words to the controller when the agent stops.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
-/// A poll that is answered sooner than this, with nothing new, was not held: the controller waits for
-/// something that takes its time here.
+/// A poll that is answered sooner than this, with nothing new, was not held: the controller waits
+/// for something that takes its time here.
 const TOO_SOON: Duration = Duration::from_millis(200);
 
 /// What a reply meant.
@@ -225,7 +225,8 @@ impl Link {
         let admitted = self.fence.lock().unwrap_or_else(PoisonError::into_inner).admit(&task)?;
         let held = Held::accept(&self.state.tasks(), task)?;
         if let Some(outcome) = done {
-            // Acknowledged before, so the controller has lost its memory of it: the same answer again.
+            // Acknowledged before, so the controller has lost its memory of it: the same answer
+            // again.
             held.finish(outcome)?;
         } else if let Err(stale) = admitted {
             held.finish(refusal(&stale.to_string()))?;

@@ -91,7 +91,7 @@ async fn within_limits(link: &Arc<Link>, task: Task, ctx: TaskContext, resume: b
             () = &mut lapse, if !lapsed => {
                 lapsed = true;
                 cancel.cancel(Reason::LeaseLapsed);
-                log.say("[agent] the controller is out of reach for too long; nothing is begun").await;
+                log.say("[agent] the controller is out of reach; nothing further begins").await;
             }
             ended = &mut body => return ended.unwrap_or_else(|e| {
                 tracing::error!("a task's body failed: {e}");

@@ -83,7 +83,7 @@ impl Builder {
 
     pub async fn run(&self) -> Ran {
         let (job, around) = self.ready();
-        let outcome = run_job(&job, &around.ctx, false).await;
+        let outcome = run_within(&job, &around, false).await;
         Ran::of(&self.settings, outcome, &around).await
     }
 }
@@ -168,6 +168,12 @@ impl Ran {
         around.ctx.content.fetch(&found.artifact, &file).await.unwrap();
         archive::unpack(&file, Format::TarZst, to, &Rules::default()).unwrap();
     }
+}
+
+/// Runs the job, with an end to all patience.
+pub async fn run_within(job: &Job, around: &Surroundings, resume: bool) -> Outcome {
+    let run = tokio::time::timeout(PATIENCE, run_job(job, &around.ctx, resume)).await;
+    run.expect("the build ends")
 }
 
 /// Until the log holds `text`.

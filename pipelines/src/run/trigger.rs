@@ -1,6 +1,6 @@
 //! What starts a run, and whether a push starts one of a given pipeline.
 
-use crate::spec::pipeline::{Action, Pipeline, Source, SourceFrom, Trigger as Rule, Work};
+use crate::spec::pipeline::{Action, Pipeline, Source, SourceFrom, Work};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -46,29 +46,19 @@ pub struct Push {
 pub fn concerns(pipeline: &Pipeline, push: &Push) -> Option<PushedCommit> {
     let branch = push.reference.strip_prefix("refs/heads/");
     let tag = push.reference.strip_prefix("refs/tags/");
-    let source = sources(pipeline).find(|(_, source)| source.from == push.from)?.1;
-    let wanted = if pipeline.triggers.is_empty() {
-        branch == Some(source.branch.as_str())
-    } else {
-        pipeline.triggers.iter().any(|rule| match rule {
-            Rule::Push { branches, tags, paths, .. } => {
-                let named = match (branch, tag) {
-                    (Some(branch), _) if branches.is_empty() && tags.is_empty() => {
-                        branch == source.branch
-                    }
-                    (Some(branch), _) => !branches.is_empty() && branches.matches(branch),
-                    (None, Some(tag)) => !tags.is_empty() && tags.matches(tag),
-                    (None, None) => false,
-                };
-                let touched = match &push.changed {
-                    Some(changed) => changed.iter().any(|path| paths.matches(path)),
-                    None => true,
-                };
-                named && touched
-            }
-            Rule::PullRequest { .. } | Rule::Schedule { .. } => false,
+    let mut sources = sources(pipeline).filter(|(_, source)| source.from == push.from);
+    // A trigger may speak of one source action only; any other speaks of all of them.
+    let wanted = sources.any(|(action, _)| {
+        pipeline.triggers.iter().any(|trigger| {
+            let meant = trigger.source().is_none_or(|name| name == action.name);
+            let starts = match (branch, tag) {
+                (Some(branch), _) => trigger.starts_on_branch(branch, push.changed.as_deref()),
+                (None, Some(tag)) => trigger.starts_on_tag(tag),
+                (None, None) => false,
+            };
+            meant && starts
         })
-    };
+    });
     let name = branch.or(tag)?.to_owned();
     wanted.then(|| PushedCommit {
         from: push.from.clone(),

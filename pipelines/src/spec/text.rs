@@ -58,7 +58,7 @@ mod tests {
     fn invisible_characters_are_named_where_they_stand() {
         let mut report = Report::new(Kind::Buildspec);
         check(&mut report, "\u{feff}version: 0.2\n# \u{a0}\nname: a\u{200b}b\n");
-        let problems = Parsed::new(Some(()), report.into_problems()).problems;
+        let problems = Parsed::new(Some(()), report.problems).problems;
         let places: Vec<_> = problems.iter().map(|p| (p.code.as_ref(), p.line, p.column)).collect();
         assert_eq!(
             places,

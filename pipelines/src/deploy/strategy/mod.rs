@@ -124,7 +124,7 @@ fn host_settings(group: &Group) -> HostSettings {
 fn in_order(fleet: &[Member]) -> Vec<&Member> {
     let mut rank_in_zone = std::collections::BTreeMap::<Option<&str>, usize>::new();
     let mut by_name: Vec<&Member> = fleet.iter().collect();
-    by_name.sort_by(|a, b| natural(&a.name).cmp(&natural(&b.name)));
+    by_name.sort_by_key(|member| natural(&member.name));
     let mut keyed: Vec<(bool, usize, &Member)> = by_name
         .into_iter()
         .map(|member| {

@@ -120,11 +120,9 @@ impl World {
                 };
                 self.mail.push(Event::HostFinished { host, attempt, outcome });
             }
-            Command::CancelHost { host, attempt } => {
-                if self.dice.chance(50) {
-                    let outcome = HostOutcome::Cancelled { touched: true };
-                    self.mail.push(Event::HostFinished { host, attempt, outcome });
-                }
+            Command::CancelHost { host, attempt } if self.dice.chance(50) => {
+                let outcome = HostOutcome::Cancelled { touched: true };
+                self.mail.push(Event::HostFinished { host, attempt, outcome });
             }
             Command::RecordHost { host, serving } => {
                 self.recorded.insert(host, serving);

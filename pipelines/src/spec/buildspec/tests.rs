@@ -58,7 +58,13 @@ fn a_syntax_error_does_not_hide_what_comes_behind_it() {
         ],
     );
     // What may only be missing because of the broken line is not reported.
-    check("verison 0.2\nphases:\n  build: {commands: [make]}\n", &["E yaml-syntax 2:1"]);
+    check("verison 0.2\nphases:\n  build: {commands: [make]}\n", &["E yaml-syntax 2:7"]);
+}
+
+#[test]
+fn a_tab_hides_nothing_else_either() {
+    check_phases("\t\n  build:\n    commands: make\n", &["E tab 3:1", "W not-a-list 5:15"]);
+    check_after(": x\n", &["E wrong-type 3:1"]);
 }
 
 #[test]

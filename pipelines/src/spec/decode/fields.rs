@@ -42,6 +42,11 @@ impl<'n> Fields<'n> {
                 report.error(entry.key.at, codes::WRONG_TYPE, "a key has to be text", help);
                 continue;
             };
+            if key.is_empty() && entry.key.is_null() {
+                let help = "write a key before the colon, or quote the whole text";
+                report.error(entry.key.at, codes::WRONG_TYPE, "a colon without a key", help);
+                continue;
+            }
             if let Some((first, _)) = fields.entries.insert(key, (&entry.key, &entry.value)) {
                 let message = format!("`{}` is there twice", fields.join(key));
                 let help = format!("line {} has it already; the last one wins", first.at.line);

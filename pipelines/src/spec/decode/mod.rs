@@ -24,7 +24,7 @@ pub(crate) struct Report {
     pub kind: Kind,
     /// Filled where somebody wants to know which keys there are.
     pub keys: Option<Keys>,
-    problems: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
     unsaid: usize,
     unsaid_error: bool,
     /// Lines that are no YAML, and were read as something harmless.
@@ -132,11 +132,6 @@ impl Report {
         } else {
             self.problems.push(problem);
         }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn into_problems(self) -> Vec<Problem> {
-        self.problems
     }
 
     /// The items of a list; anything else is an error, nothing at all is no items.

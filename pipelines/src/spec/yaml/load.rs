@@ -6,8 +6,9 @@
 use crate::spec::codes;
 use crate::spec::problem::{Problem, Severity};
 use crate::spec::yaml::repair::Mended;
+use crate::spec::yaml::tabs::Opaque;
 use crate::spec::yaml::{Document, Entry, Mark, Node, Style, Value, syntax};
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The largest file read; AWS allows buildspecs far smaller.
@@ -33,7 +34,10 @@ pub(crate) fn load(text: &str) -> Result<Document, Vec<Problem>> {
     let mut broken: Vec<Problem> = Vec::new();
     loop {
         let failure = match attempt(&mended) {
-            Ok(document) => return Ok(Document { broken, ..document }),
+            Ok(mut document) => {
+                document.broken.extend(broken);
+                return Ok(document);
+            }
             Err(Failure::Limit(problem)) => {
                 broken.push(*problem);
                 return Err(broken);
@@ -71,6 +75,9 @@ impl From<Box<Problem>> for Failure {
 fn attempt(mended: &Mended) -> Result<Document, Failure> {
     let mut builder = Builder::default();
     let mut second = None;
+    let tabs = mended.text.contains('\t');
+    let lines: Vec<&str> = if tabs { mended.text.lines().collect() } else { Vec::new() };
+    let mut opaque = Opaque::default();
     for item in Parser::new_from_str(&mended.text) {
         let (event, span) = item.map_err(Failure::Syntax)?;
         let at = mended.original(mark(&span.start));
@@ -81,10 +88,34 @@ fn attempt(mended: &Mended) -> Result<Document, Failure> {
                 break;
             }
         }
+        if tabs {
+            note(&mut opaque, &event, &span, &lines);
+        }
         builder.take(event, at)?;
     }
+    // Lines of a second document are nobody's business.
+    let read = second.map_or(lines.len(), |at: Mark| at.line as usize - 1);
+    let broken = opaque.check(&lines[..read.min(lines.len())]);
     let root = builder.root.filter(|node| second.is_some() || !node.is_null());
-    Ok(Document { root, second, broken: Vec::new() })
+    Ok(Document { root, second, broken })
+}
+
+/// Tells where tabs do not matter.
+fn note(opaque: &mut Opaque, event: &Event<'_>, span: &Span, lines: &[&str]) {
+    let (start, end) = (mark(&span.start), mark(&span.end));
+    match event {
+        Event::SequenceStart(..) | Event::MappingStart(..) => opaque.enter(start, lines),
+        Event::SequenceEnd | Event::MappingEnd => opaque.leave(end),
+        // A block ends in front of the next line with content.
+        Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) => {
+            let before = Mark { line: end.line.saturating_sub(u32::from(end.column == 1)), ..end };
+            opaque.scalar(start, before);
+        }
+        Event::Scalar(_, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted, ..) => {
+            opaque.scalar(start, end);
+        }
+        _ => {}
+    }
 }
 
 fn mark(marker: &Marker) -> Mark {

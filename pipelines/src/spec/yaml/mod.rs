@@ -7,6 +7,7 @@
 mod load;
 mod repair;
 mod syntax;
+mod tabs;
 
 use crate::spec::problem::Problem;
 

@@ -1,2 +1,2 @@
 #!/bin/sh
-until busybox wget -q -O /dev/null http://127.0.0.1:@PORT@/; do sleep 0.05; done
+until busybox wget -q -O /dev/null http://127.0.0.1:@PORT@/ 2>/dev/null; do sleep 0.05; done
