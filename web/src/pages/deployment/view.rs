@@ -130,7 +130,7 @@ fn hosts(plan: &Plan, state: &State, tasks: &[tasks::Row], now: Timestamp) -> Ve
     let hosts = plan.hosts.iter().filter_map(|planned| {
         let host = state.hosts.get(&planned.id)?;
         let own = || tasks.iter().filter(|task| task.agent_id == Some(planned.id.0));
-        let step = own().last().filter(|task| task.finished_at.is_none());
+        let step = own().next_back().filter(|task| task.finished_at.is_none());
         let step = step.and_then(|task| words::task::steps(task).last());
         let doing = match &host.state {
             HostState::Working { since, .. } => {
