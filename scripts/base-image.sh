@@ -8,7 +8,7 @@
 # The suite is read off the tag (debian:bookworm-slim is bookworm). Works as root, or with sudo.
 #
 #   PIPEYARD_PULL_SECS      how long a pull may take (20; 0: never pull)
-#   PIPEYARD_DEBIAN_MIRROR  where the packages are (http://deb.debian.org/debian)
+#   PIPEYARD_DEBIAN_MIRROR  where the packages are (where debootstrap looks by itself)
 set -eu
 
 say() { printf 'base-image: %s\n' "$*"; }
@@ -19,7 +19,7 @@ image=$1
 shift
 packages=$(printf '%s\n' "$@" | sort -u | tr '\n' ' ' | sed 's/^ *//; s/ *$//')
 pull_secs=${PIPEYARD_PULL_SECS:-20}
-mirror=${PIPEYARD_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+mirror=${PIPEYARD_DEBIAN_MIRROR:-}
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
@@ -83,12 +83,12 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-say "making $image from $mirror ($suite${packages:+, with $packages})"
+say "making $image with debootstrap ($suite${packages:+, with $packages})"
 include=
 [ -z "$packages" ] || include=--include=$(printf %s "$packages" | tr ' ' ',')
 # shellcheck disable=SC2086 # no word at all when nothing is included
 if ! as_root debootstrap --variant=minbase --keyring="$keyring" $include \
-    "$suite" "$work/root" "$mirror" >"$work/log" 2>&1; then
+    "$suite" "$work/root" ${mirror:+"$mirror"} >"$work/log" 2>&1; then
     tail -n 20 "$work/log" >&2
     fail "debootstrap failed, see above"
 fi

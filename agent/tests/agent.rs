@@ -21,7 +21,7 @@ struct Scene {
 /// Every event runs this. It writes when it begins and ends, and waits for the file `go`.
 const HOOK: &str = "#!/bin/sh\necho \"$DEPLOYMENT_ID $LIFECYCLE_EVENT begins\" >> $HOST/witness\n\
                     echo $$ > $HOST/pid\necho hello from $DEPLOYMENT_ID\n\
-                    while [ ! -e $HOST/go ]; do sleep 0.02; done\n\
+                    while [ ! -e $HOST/go ]; do [ -d $HOST ] || exit 9; sleep 0.02; done\n\
                     echo \"$DEPLOYMENT_ID $LIFECYCLE_EVENT ends\" >> $HOST/witness\n";
 
 const APPSPEC: &str = "version: 0.0\nos: linux\nfiles: [{source: app, destination: $HOST/app}]\n\

@@ -149,7 +149,8 @@ async fn a_cancel_kills_the_script_but_a_lapsed_lease_lets_it_finish() {
     for (reason, finishes) in [(Reason::Controller, false), (Reason::LeaseLapsed, true)] {
         let host = Arc::new(Host::new());
         let script = "#!/bin/sh\necho $LIFECYCLE_EVENT >> $HOST/witness\n\
-                      while [ ! -e $HOST/go ]; do sleep 0.02; done\necho end >> $HOST/witness\n";
+                      while [ ! -e $HOST/go ]; do [ -d $HOST ] || exit 9; sleep 0.02; done\n\
+                      echo end >> $HOST/witness\n";
         let spec = appspec(
             "  BeforeInstall: [{location: s.sh}, {location: s.sh}]\n  \
              AfterInstall: [{location: s.sh}]",
@@ -201,7 +202,8 @@ async fn a_broken_stop_script_fails_the_deployment_unless_it_is_forgiven() {
     host.deploy(&other).await.succeeded();
 }
 
-/// An application that is healthy from its third answer on, except for the fifth; and when that was.
+/// An application that is healthy from its third answer on, except for the fifth; and when that
+/// was.
 async fn application() -> (String, Arc<Mutex<Option<Instant>>>) {
     let relapse = Arc::new(Mutex::new(None));
     let (seen, asked) = (relapse.clone(), Arc::new(AtomicU32::new(0)));

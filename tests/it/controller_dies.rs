@@ -5,8 +5,7 @@ use std::fs;
 use system_tests::files::Revision;
 use system_tests::{Options, World, wait};
 
-/// The build's container sees no host directory, so it asks a file of the story's over its own source:
-/// the build waits for a line that only a killed and restarted controller's story lets through.
+/// A build of some seconds that prints what can be counted.
 fn slow_build(version: &str) -> Revision {
     Revision {
         build: "for i in $(seq 60); do echo tick $i; sleep 0.1; done".to_owned(),
@@ -70,6 +69,22 @@ async fn killed_in_every_hook_of_a_deployment() {
             world.witness(host, hook, "v1 end").await;
             world.controller.start().await;
         }
+    }
+    let end = world.api.run_end(&run).await;
+    assert_eq!(end["status"], "succeeded", "{end}");
+    assert_eq!(world.versions(), ["v1", "v1"]);
+    ran_once(&world, "v1");
+}
+
+#[tokio::test]
+async fn killed_again_and_again_at_whatever_moment() {
+    let mut world = World::start(Options::default()).await;
+    world.repository.commit(&slow_build("v1"), "Open the shop");
+    world.repository.push();
+    let run = world.api.run_number(1).await;
+    // Each life is as short as it can be: every step falls into some restart, in some order.
+    for _ in 0..8 {
+        world.controller.kill_and_restart().await;
     }
     let end = world.api.run_end(&run).await;
     assert_eq!(end["status"], "succeeded", "{end}");

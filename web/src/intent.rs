@@ -90,6 +90,15 @@ fn check_variables(
     }
 }
 
+pub async fn pipeline(conn: &mut PgConnection, name: &str) -> Result<registered::Row> {
+    registered::by_name(conn, name).await?.ok_or_else(|| no_pipeline(name))
+}
+
+pub fn no_pipeline(name: &str) -> Error {
+    let help = "see 'pipectl pipelines', or register it with 'pipectl apply'";
+    Error::not_found(format!("pipeline '{name}'"), help)
+}
+
 pub async fn run(conn: &mut PgConnection, text: &str) -> Result<runs::Row> {
     let run: RunId = id("run", text)?;
     let row = runs::by_id(conn, run).await?;
@@ -197,21 +206,43 @@ pub async fn group(conn: &mut PgConnection, name: &str) -> Result<groups::Row> {
     row.ok_or_else(|| Error::not_found(format!("deployment group '{name}'"), help))
 }
 
-/// Orders an earlier good revision. `to`: a deployment or (the start of) a digest; None: the newest
-/// good revision that is not what the group serves now.
+/// Orders an earlier good revision. `to`: a deployment or (the start of) a digest; None: the good
+/// revision before the one in place, or the last good one when the last deployment left hosts on
+/// something else. Going back never leads to a newer revision by itself.
 pub async fn roll_back(
     conn: &mut PgConnection,
     group: &groups::Row,
     person: &Person,
     to: Option<&str>,
 ) -> Result<(DeploymentId, Revision)> {
+    let target = rollback_target(conn, group, to).await?;
+    let (by, purpose) = (person.name(), Purpose::Rollback);
+    let order = deployments::Order { group: group.id, revision: &target, purpose, by, run: None };
+    Ok((deployments::create(conn, &order).await?, target))
+}
+
+/// The revision [`roll_back`] would order.
+pub async fn rollback_target(
+    conn: &mut PgConnection,
+    group: &groups::Row,
+    to: Option<&str>,
+) -> Result<Revision> {
     let good = deployments::good_revisions(conn, group.id, 50).await?;
+    if let Some(id) = to.and_then(|to| to.trim().parse().ok()) {
+        let named = deployments::by_id(conn, id).await?;
+        let named = named.filter(|row| row.group_id == group.id && row.status == "succeeded");
+        if let Some(row) = named {
+            return Ok(row.revision.0);
+        }
+    }
     let base = group.base.as_ref().map(|base| &base.0);
-    let target = pick_target(&group.name, &good, base, to)?;
-    let by = person.name();
-    let purpose = Purpose::Rollback;
-    let order = deployments::Order { group: group.id, revision: target, purpose, by, run: None };
-    Ok((deployments::create(conn, &order).await?, target.clone()))
+    let last = deployments::list(conn, Some(&group.name), None, 1).await?;
+    let left_mixed =
+        last.first().is_some_and(|row| matches!(row.status.as_str(), "failed" | "rollback-failed"));
+    match (base, to) {
+        (Some(base), None) if left_mixed => Ok(base.clone()),
+        _ => pick_target(&group.name, &good, base, to).cloned(),
+    }
 }
 
 fn pick_target<'a>(
@@ -223,13 +254,14 @@ fn pick_target<'a>(
     let is_base =
         |revision: &Revision| base.is_some_and(|b| b.bundle.digest == revision.bundle.digest);
     let Some(to) = to.map(str::trim).filter(|to| !to.is_empty()) else {
-        let earlier = good.iter().map(|(_, revision)| revision).find(|revision| !is_base(revision));
+        let in_place = good.iter().position(|(_, revision)| is_base(revision));
+        let earlier = good.get(in_place.map_or(0, |at| at + 1)).map(|(_, revision)| revision);
         return earlier.ok_or_else(|| {
             Error::conflict(
                 format!("{group} has no earlier revision to go back to"),
                 match good.len() {
                     0 => "no deployment to it has succeeded yet",
-                    _ => "only one revision was ever deployed to it with success",
+                    _ => "the oldest good revision is in place; name a newer one with --to",
                 },
             )
         });
@@ -275,12 +307,14 @@ mod tests {
     }
 
     #[test]
-    fn a_rollback_goes_to_the_newest_good_revision_that_is_not_in_place() {
+    fn a_rollback_goes_to_the_good_revision_before_the_one_in_place() {
         let good = good();
         let base = good[0].1.clone();
         let target =
             |to| pick_target("production", &good, Some(&base), to).map(|r| r.label.as_str());
         assert_eq!(target(None).unwrap(), "bad5eed Second");
+        let back = pick_target("production", &good, Some(&good[1].1), None).unwrap();
+        assert_eq!(back.label, "a11ce00 First", "never forward again by itself");
         assert_eq!(target(Some("d-2")).unwrap(), "a11ce00 First");
         let digest = "a".repeat(64);
         assert_eq!(target(Some(&digest)).unwrap(), "a11ce00 First");
@@ -292,7 +326,7 @@ mod tests {
     #[test]
     fn a_rollback_with_nowhere_to_go_is_refused() {
         let good = good();
-        let only = pick_target("production", &good[..1], Some(&good[0].1), None).unwrap_err();
+        let only = pick_target("production", &good, Some(&good[2].1), None).unwrap_err();
         assert_eq!(only.status, axum::http::StatusCode::CONFLICT);
         assert_eq!(only.message, "production has no earlier revision to go back to");
         let none = pick_target("production", &[], None, None).unwrap_err();

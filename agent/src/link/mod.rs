@@ -13,6 +13,7 @@ mod run;
 mod ship;
 #[cfg(test)]
 pub(crate) mod test_tasks;
+mod turns;
 
 use crate::context::{Cache, Settings};
 use crate::controller::Controller;
@@ -26,9 +27,10 @@ use pipelines::protocol::task::TaskKey;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use turns::Turns;
 
 pub use poll::serve;
 pub use run::failed;
@@ -57,7 +59,7 @@ pub struct Link {
     fence: Mutex<Fence>,
     held: Mutex<BTreeMap<TaskKey, Arc<Held>>>,
     silence: Silence,
-    turns: Semaphore,
+    turns: Arc<Turns>,
     /// Bumped when a new poll would say something else than the one that is out.
     changed: watch::Sender<()>,
     draining: CancellationToken,
@@ -91,7 +93,7 @@ impl Link {
             fence: Mutex::new(fence),
             held: Mutex::new(held.into_iter().map(|h| (h.key(), h)).collect()),
             silence: Silence::default(),
-            turns: Semaphore::new(slots as usize),
+            turns: Turns::new(slots as usize),
             changed: watch::Sender::new(()),
             draining: CancellationToken::new(),
             running: TaskTracker::new(),
@@ -119,7 +121,8 @@ impl Link {
     /// Gives a task its two companions: one that does the work, one that tells the controller.
     fn start(self: &Arc<Self>, task: Arc<Held>) {
         if !task.is_finished() {
-            self.running.spawn(run::run(self.clone(), task.clone()));
+            let place = self.turns.stand(task.key());
+            self.running.spawn(run::run(self.clone(), task.clone(), place));
         }
         self.shipping.spawn(ship::ship(self.clone(), task));
     }

@@ -43,7 +43,9 @@ enum News {
 /// # Errors
 /// None at present: a controller that is away is no reason to stop.
 pub async fn serve(link: Arc<Link>, stop: impl Future<Output = ()>) -> Result<()> {
-    let earlier: Vec<Arc<Held>> = link.held().values().cloned().collect();
+    let mut earlier: Vec<Arc<Held>> = link.held().values().cloned().collect();
+    // What had begun goes on before what was only waiting.
+    earlier.sort_by_key(|task| task.running_for().is_none());
     for task in earlier {
         link.start(task);
     }

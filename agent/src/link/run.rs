@@ -2,6 +2,7 @@
 
 use super::Link;
 use super::held::Held;
+use super::turns::Place;
 use crate::context::{Content, Dirs, LogWriter, Reason, Since, TaskContext, TaskJournal};
 use crate::state::private_dir;
 use crate::{build, deploy};
@@ -12,9 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Runs a task to its end, whatever that is.
-pub async fn run(link: Arc<Link>, held: Arc<Held>) {
+pub async fn run(link: Arc<Link>, held: Arc<Held>, place: Place) {
     let key = held.key();
-    let outcome = match turn(&link, &held).await {
+    let outcome = match turn(&link, &held, &place).await {
         Ok(outcome) => outcome,
         Err(e) => {
             tracing::error!(task.id = %key.task, "cannot run a task: {e}");
@@ -27,7 +28,7 @@ pub async fn run(link: Arc<Link>, held: Arc<Held>) {
     }
 }
 
-async fn turn(link: &Arc<Link>, held: &Arc<Held>) -> io::Result<Outcome> {
+async fn turn(link: &Arc<Link>, held: &Arc<Held>, place: &Place) -> io::Result<Outcome> {
     let resume = held.running_for();
     let ctx = context(link, held, resume.unwrap_or_default())?;
     // A task of an earlier life may be unwanted by now. The controller says so in its first answer;
@@ -39,14 +40,14 @@ async fn turn(link: &Arc<Link>, held: &Arc<Held>) -> io::Result<Outcome> {
             () = ctx.cancel.cancelled() => {}
         }
     }
-    let _permit = tokio::select! {
+    tokio::select! {
         biased;
         // An earlier life's work may have left something behind that only its body can end.
         () = ctx.cancel.cancelled(), if resume.is_none() => {
             return Ok(ctx.stopped(Vec::new(), None, false));
         }
-        permit = link.turns.acquire() => permit.map_err(io::Error::other)?,
-    };
+        () = place.turn() => {}
+    }
     let begun = held.clone();
     tokio::task::spawn_blocking(move || begun.begin()).await.map_err(io::Error::other)??;
     Ok(within_limits(link, held.task(), ctx, resume.is_some()).await)

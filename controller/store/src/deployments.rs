@@ -223,14 +223,16 @@ pub async fn list(
     .await
 }
 
-/// The revisions that were deployed to the group with success, newest first, each once.
+/// The revisions that were deployed to the group with success, each once, with its last deployment
+/// that went forward. Newest first by that one: a return to a revision does not make it newer.
 pub async fn good_revisions(
     conn: &mut PgConnection,
     group: i64,
     limit: i64,
 ) -> sqlx::Result<Vec<(DeploymentId, Revision)>> {
     let rows: Vec<(i64, Json<Revision>)> = sqlx::query_as(
-        "select max(id) as id, (array_agg(revision order by id desc))[1] as revision
+        "select coalesce(max(id) filter (where purpose = 'forward'), max(id)) as id,
+                (array_agg(revision order by id desc))[1] as revision
          from deployments where group_id = $1 and status = 'succeeded'
          group by revision->'bundle'->>'digest' order by 1 desc limit $2",
     )

@@ -145,7 +145,7 @@ fn steps(plan: &Plan, state: &State) -> Vec<StepBody> {
     let steps = plan.steps.iter().enumerate().map(|(index, step)| StepBody {
         number: index + 1,
         sentence: step.sentence(plan),
-        state: words::deployment::step_state(state, index),
+        state: words::deployment::step_state(plan, state, index),
         hosts: step.hosts().iter().map(|id| plan.host_name(*id)).collect(),
     });
     steps.collect()

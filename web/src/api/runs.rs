@@ -3,7 +3,6 @@
 
 use super::page_size;
 use super::run_body::{RunBody, RunSummary};
-use super::webhook::no_pipeline;
 use crate::Web;
 use crate::auth::{ByToken, Developer, Operator, Viewer};
 use crate::error::{Error, Result};
@@ -37,8 +36,7 @@ pub async fn create(
 ) -> Result<(StatusCode, Json<Created>)> {
     let Wanted { commit, branch, variables } = wanted;
     let mut tx = web.pool.begin().await?;
-    let pipeline = store::pipelines::by_name(&mut tx, &name).await?;
-    let pipeline = pipeline.ok_or_else(|| no_pipeline(&name))?;
+    let pipeline = intent::pipeline(&mut tx, &name).await?;
     let new = NewRun { commit, branch, variables };
     let run = intent::start_run(&mut tx, &pipeline, &person, new).await?;
     tx.commit().await?;

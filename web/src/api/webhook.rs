@@ -2,8 +2,9 @@
 
 use crate::Web;
 use crate::auth::{Admin, ByToken};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::extract::Path;
+use crate::intent;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -20,8 +21,7 @@ pub async fn show(
     Path(name): Path<String>,
 ) -> Result<Json<WebhookBody>> {
     let mut conn = web.pool.acquire().await?;
-    let pipeline = store::pipelines::by_name(&mut conn, &name).await?;
-    let pipeline = pipeline.ok_or_else(|| no_pipeline(&name))?;
+    let pipeline = intent::pipeline(&mut conn, &name).await?;
     Ok(Json(body(&web, &name, pipeline.webhook_counter)))
 }
 
@@ -32,7 +32,7 @@ pub async fn rotate(
 ) -> Result<Json<WebhookBody>> {
     let mut conn = web.pool.acquire().await?;
     let counter = store::pipelines::rotate_webhook(&mut conn, &name).await?;
-    let counter = counter.ok_or_else(|| no_pipeline(&name))?;
+    let counter = counter.ok_or_else(|| intent::no_pipeline(&name))?;
     tracing::info!(pipeline.name = name, by = person.name(), "a webhook secret was rotated");
     Ok(Json(body(&web, &name, counter)))
 }
@@ -42,11 +42,4 @@ fn body(web: &Web, name: &str, counter: i32) -> WebhookBody {
         url: format!("{}/hooks/github/{name}", web.public_url),
         secret: web.keys.webhook_secret(name, counter),
     }
-}
-
-pub fn no_pipeline(name: &str) -> Error {
-    Error::not_found(
-        format!("pipeline '{name}'"),
-        "see 'pipectl pipelines', or register it with 'pipectl apply'",
-    )
 }

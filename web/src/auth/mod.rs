@@ -9,7 +9,7 @@ mod attempts;
 mod cookie;
 mod origin;
 mod password;
-mod person;
+pub mod person;
 mod posted;
 
 pub use attempts::Attempts;

@@ -3,6 +3,7 @@
 //! A stream ends by itself after a while, so that the browser comes back and is asked again who it is.
 
 pub mod ansi;
+mod fragments;
 pub mod log;
 mod log_events;
 
@@ -17,5 +18,8 @@ const STREAM_MAX: Duration = Duration::from_secs(600);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 pub fn routes() -> Router<Web> {
-    Router::new().route("/tasks/{id}/log/events", get(log_events::events))
+    Router::new()
+        .route("/tasks/{id}/log/events", get(log_events::events))
+        .route("/runs/{id}/events", get(fragments::run))
+        .route("/deployments/{id}/events", get(fragments::deployment))
 }

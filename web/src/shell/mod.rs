@@ -134,8 +134,6 @@ impl<'a> ErrorPage<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn the_script_stays_small_enough_to_read() {
         let script = include_str!("live.js");

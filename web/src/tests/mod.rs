@@ -1,5 +1,10 @@
 //! Tests of the whole router, and the samples all tests of this crate use.
 
 mod api;
+mod doors;
+mod pages;
 pub mod sample;
 pub mod server;
+mod showcase;
+mod stage;
+mod streams;

@@ -186,3 +186,9 @@ pub fn deploy_work() -> pipelines::protocol::task::Deploy {
         pinned: Vec::new(),
     }
 }
+
+pub fn person(role: store::users::Role) -> crate::auth::Person {
+    let user = store::users::User { id: 1, name: "ada".to_owned(), role };
+    let via = crate::auth::person::Via::Session { secret: "s".to_owned(), csrf: "c".repeat(32) };
+    crate::auth::Person { user, via }
+}

@@ -11,7 +11,6 @@ use serde_json::Value;
 use store::keys::Keys;
 use store::logs::Logs;
 use store::objects::Objects;
-use store::testing::TestDatabase;
 use store::users::{self, Role};
 use store::wake::Wakes;
 use tower::ServiceExt as _;
@@ -19,7 +18,6 @@ use tower::ServiceExt as _;
 pub struct Server {
     pub app: App,
     pub router: Router,
-    pub database: TestDatabase,
     _directory: tempfile::TempDir,
 }
 
@@ -63,7 +61,7 @@ impl Server {
             public_url: "https://pipeyard.example:8443".to_owned(),
             version: "test",
         };
-        Server { router: router(app.clone()), app, database, _directory: directory }
+        Server { router: router(app.clone()), app, _directory: directory }
     }
 
     /// A user of that role and an API token of theirs.

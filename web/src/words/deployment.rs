@@ -1,7 +1,7 @@
 //! A deployment in one sentence.
 
 use super::count;
-use pipelines::deploy::{Host, HostState, Phase, Plan, PlanHost, State};
+use pipelines::deploy::{Host, HostState, Phase, Plan, PlanHost, State, Step};
 use pipelines::protocol::task::{Purpose, Revision};
 use pipelines::time::Timestamp;
 use store::deployments::Row;
@@ -80,16 +80,19 @@ fn progress(plan: &Plan, state: &State) -> String {
     }
 }
 
-/// `done`, `now`, `next`; `skipped` once it is clear that the step never comes.
-pub fn step_state(state: &State, index: usize) -> &'static str {
-    if index < state.step {
-        "done"
-    } else if state.phase != Phase::Running {
-        if state.phase == Phase::Queued { "next" } else { "skipped" }
-    } else if index == state.step {
-        "now"
-    } else {
-        "next"
+/// `done`, `now`, `next`; `failed` where it turned back and `skipped` what never comes.
+pub fn step_state(plan: &Plan, state: &State, index: usize) -> &'static str {
+    if index < state.step || state.phase == Phase::Succeeded {
+        return "done";
+    }
+    match state.phase {
+        Phase::Running if index == state.step => "now",
+        Phase::Running | Phase::Queued => "next",
+        _ => {
+            let hosts = plan.steps.get(index).map(Step::hosts).unwrap_or_default();
+            let touched = |id| state.hosts.get(id).is_some_and(|host| host.touched);
+            if hosts.iter().any(touched) { "failed" } else { "skipped" }
+        }
     }
 }
 
@@ -155,6 +158,20 @@ mod tests {
         );
         row.state = None;
         assert_eq!(sentence(&row), "Planning the deployment of 4f2c91e Fix to production");
+    }
+
+    #[test]
+    fn a_step_that_was_begun_and_undone_has_failed() {
+        let mut row = sample::deployment();
+        let (plan, state) = (row.plan.as_ref().unwrap(), &mut row.state.as_mut().unwrap().0);
+        assert_eq!(step_state(plan, state, 0), "done");
+        assert_eq!(step_state(plan, state, 1), "now");
+        state.phase = Phase::RollingBack;
+        assert_eq!(step_state(plan, state, 1), "failed");
+        state.hosts.values_mut().for_each(|host| host.touched = false);
+        assert_eq!(step_state(plan, state, 1), "skipped");
+        (state.phase, state.step) = (Phase::Queued, 0);
+        assert_eq!(step_state(plan, state, 0), "next");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A run in one sentence, and what started it.
 
+use super::waiting::needs_person;
 use pipelines::run::trigger::{Trigger, TriggerKind};
 use pipelines::run::{ActionState, Phase};
 use pipelines::spec::pipeline::Stage;
@@ -20,6 +21,11 @@ pub fn sentence(row: &Row) -> String {
     let label = if row.label.is_empty() { String::new() } else { format!(" with {}", row.label) };
     let cause = state.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
     match state.phase {
+        Phase::Running if needs_person(&row.waiting) => {
+            let asks = row.waiting.iter().find(|waiting| waiting.person);
+            let what = asks.map(|waiting| waiting.what.as_str()).unwrap_or_default();
+            format!("{name}{label} needs somebody: {what}")
+        }
         Phase::Running => {
             let total = row.spec.stages.len();
             match row.spec.stages.get(state.stage) {

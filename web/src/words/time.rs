@@ -27,15 +27,6 @@ pub fn rough(length: Millis) -> String {
     Millis(length.0 / 1000 * 1000).to_string()
 }
 
-/// `in 4 min`, or `overdue by 10 s`.
-pub fn until(at: Timestamp, now: Timestamp) -> String {
-    if at >= now {
-        format!("in {}", rough(at.since(now)))
-    } else {
-        format!("overdue by {}", rough(now.since(at)))
-    }
-}
-
 /// An instant as a page shows it: how long ago, and exactly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moment {
@@ -61,7 +52,5 @@ mod tests {
         assert_eq!(full(now), "2026-05-04 10:11:12 UTC");
         assert_eq!(ago(now, now), "just now");
         assert_eq!(ago(now - Millis(42_700), now), "42 s ago");
-        assert_eq!(until(now + Millis::from_minutes(4), now), "in 4 min");
-        assert_eq!(until(now - Millis::from_secs(10), now), "overdue by 10 s");
     }
 }

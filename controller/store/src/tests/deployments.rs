@@ -85,11 +85,16 @@ async fn good_revisions_are_those_that_succeeded_newest_first_each_once() {
     let db = database().await;
     let mut conn = db.pool.acquire().await.unwrap();
     let group = group(&mut conn).await;
-    let plan_of = ['a', 'b', 'a', 'c'];
-    let ends = [Phase::Succeeded, Phase::RolledBack, Phase::Succeeded, Phase::Succeeded];
+    let plan_of = ['a', 'b', 'a', 'c', 'a'];
+    let mut ends = vec![Phase::Succeeded, Phase::RolledBack];
+    ends.extend([Phase::Succeeded; 3]);
     let mut ids = Vec::new();
-    for (digit, end) in plan_of.into_iter().zip(ends) {
-        let id = deployments::create(&mut conn, &order(group, &revision(digit))).await.unwrap();
+    for (number, (digit, end)) in plan_of.into_iter().zip(ends).enumerate() {
+        // The last one is a return to the first revision, which does not make it newer.
+        let purpose = if number == 4 { Purpose::Rollback } else { Purpose::Forward };
+        let revision = revision(digit);
+        let new = Order { purpose, ..order(group, &revision) };
+        let id = deployments::create(&mut conn, &new).await.unwrap();
         assert!(save(&mut conn, id, end, 0).await.unwrap());
         ids.push(id);
     }

@@ -1,0 +1,204 @@
+//! A deployment as it is printed.
+
+use crate::auth::Person;
+use crate::pages::lines::{Why, aggregate, whys};
+use crate::words;
+use crate::words::status::{Mark, mark};
+use crate::words::time::{Moment, full, rough};
+use pipelines::deploy::{HostState, Phase, Plan, State};
+use pipelines::ids::RunId;
+use pipelines::protocol::task::Purpose;
+use pipelines::time::Timestamp;
+use store::deployments::Row;
+use store::users::Role;
+use store::{history, tasks};
+
+pub struct View {
+    pub id: String,
+    pub group: String,
+    pub mark: Mark,
+    pub is_over: bool,
+    pub sentence: String,
+    pub by: String,
+    pub created: Moment,
+    pub run: Option<String>,
+    pub whys: Vec<Why>,
+    pub steering: Option<Steering>,
+    pub strategy: Option<String>,
+    pub digest: String,
+    pub steps: Vec<StepView>,
+    pub legend: Vec<(Mark, usize)>,
+    pub hosts: Vec<HostCell>,
+    pub history: Vec<EventView>,
+    pub csrf: String,
+}
+
+/// The buttons of somebody who may use them.
+pub struct Steering {
+    pub is_paused: bool,
+    pub may_abort: bool,
+}
+
+pub struct StepView {
+    pub number: usize,
+    pub mark: Mark,
+    pub sentence: String,
+}
+
+/// A host keeps its place for the whole deployment: the plan's order.
+pub struct HostCell {
+    pub name: String,
+    pub mark: Mark,
+    pub serves: String,
+    pub message: Option<String>,
+    pub doing: Option<String>,
+    pub logs: Vec<LogLink>,
+}
+
+pub struct LogLink {
+    pub url: String,
+    pub text: String,
+}
+
+pub struct EventView {
+    pub at: String,
+    pub text: String,
+    pub mark: Mark,
+}
+
+impl View {
+    pub fn new(
+        row: &Row,
+        tasks: &[tasks::Row],
+        history: &[history::Row],
+        now: Timestamp,
+        person: &Person,
+    ) -> View {
+        let (plan, state) =
+            (row.plan.as_ref().map(|plan| &plan.0), row.state.as_ref().map(|state| &state.0));
+        let is_over = row.finished_at.is_some() || state.is_some_and(|s| s.phase.is_final());
+        let (steps, hosts) = match (plan, state) {
+            (Some(plan), Some(state)) => (steps(plan, state), hosts(plan, state, tasks, now)),
+            _ => (Vec::new(), Vec::new()),
+        };
+        let lines = words::history::of_deployment(history, plan).into_iter();
+        let history = lines.map(|line| EventView {
+            at: full(line.at),
+            text: line.text,
+            mark: mark(&line.status, false),
+        });
+        View {
+            id: row.id().to_string(),
+            group: row.group_name.clone(),
+            mark: aggregate(&row.status, row.stuck.as_deref(), &row.waiting),
+            is_over,
+            sentence: words::deployment::sentence(row),
+            by: row.created_by.clone(),
+            created: Moment::new(Timestamp(row.created_at), now),
+            run: row.run_id.map(|id| RunId(id).to_string()),
+            whys: whys(&row.waiting, now),
+            steering: (!is_over && person.may(Role::Operator)).then(|| steering(state)),
+            strategy: plan.map(|plan| plan.strategy.clone()),
+            digest: row.revision.bundle.digest.short().to_owned(),
+            legend: legend(&hosts),
+            steps,
+            hosts,
+            history: history.collect(),
+            csrf: person.csrf().to_owned(),
+        }
+    }
+}
+
+fn steering(state: Option<&State>) -> Steering {
+    let phase = state.map(|state| state.phase);
+    Steering {
+        is_paused: state.is_some_and(|state| state.paused.is_some()),
+        may_abort: matches!(phase, None | Some(Phase::Queued | Phase::Running)),
+    }
+}
+
+fn steps(plan: &Plan, state: &State) -> Vec<StepView> {
+    let steps = plan.steps.iter().enumerate().map(|(index, step)| StepView {
+        number: index + 1,
+        mark: mark(words::deployment::step_state(plan, state, index), false),
+        sentence: step.sentence(plan),
+    });
+    steps.collect()
+}
+
+fn hosts(plan: &Plan, state: &State, tasks: &[tasks::Row], now: Timestamp) -> Vec<HostCell> {
+    let hosts = plan.hosts.iter().filter_map(|planned| {
+        let host = state.hosts.get(&planned.id)?;
+        let own = || tasks.iter().filter(|task| task.agent_id == Some(planned.id.0));
+        let step = own().next_back().filter(|task| task.finished_at.is_none());
+        let step = step.and_then(|task| words::task::steps(task).last());
+        let doing = match &host.state {
+            HostState::Working { since, .. } => {
+                let step = step.map(|step| format!("{}, ", step.name)).unwrap_or_default();
+                Some(format!("{step}{}", rough(now.since(*since))))
+            }
+            _ => None,
+        };
+        let serves = words::deployment::host_revision(plan, planned, host);
+        let prior = planned.prior.as_ref().map_or("nothing", |revision| revision.label.as_str());
+        let (wanted, unknown) = (plan.revision.label.as_str(), "not known");
+        let serves = match &host.state {
+            HostState::Working { purpose: Purpose::Forward, .. } => format!("{prior} → {wanted}"),
+            HostState::Working { purpose: Purpose::Rollback, .. } => format!("{wanted} → {prior}"),
+            _ => serves.map_or(unknown, |revision| revision.label.as_str()).to_owned(),
+        };
+        Some(HostCell {
+            name: planned.name.clone(),
+            mark: mark(host.state.as_str(), false),
+            serves,
+            message: words::deployment::host_message(&host.state),
+            doing,
+            logs: own()
+                .map(|task| LogLink {
+                    url: format!("/tasks/{}/log", task.key().task),
+                    text: match task.attempt {
+                        1 => "Log".to_owned(),
+                        attempt => format!("Log {attempt}"),
+                    },
+                })
+                .collect(),
+        })
+    });
+    hosts.collect()
+}
+
+/// How many hosts are in each state, in the order of first appearance.
+fn legend(hosts: &[HostCell]) -> Vec<(Mark, usize)> {
+    let mut counts: Vec<(Mark, usize)> = Vec::new();
+    for host in hosts {
+        match counts.iter_mut().find(|(mark, _)| *mark == host.mark) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((host.mark.clone(), 1)),
+        }
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::sample;
+
+    #[test]
+    fn hosts_stand_in_plan_order_and_are_counted_by_state() {
+        let row = sample::deployment();
+        let view = View::new(&row, &[], &[], sample::NOW, &sample::person(Role::Operator));
+        let names: Vec<&str> = view.hosts.iter().map(|host| host.name.as_str()).collect();
+        assert_eq!(names, ["host-1", "host-2", "host-3"]);
+        assert_eq!(view.hosts[0].serves, "4f2c91e Fix");
+        assert_eq!(view.hosts[1].serves, "a11ce00 First → 4f2c91e Fix");
+        assert_eq!(view.hosts[1].doing.as_deref(), Some("12 s"));
+        let counts: Vec<(&str, usize)> =
+            view.legend.iter().map(|(mark, count)| (mark.word.as_str(), *count)).collect();
+        assert_eq!(counts, [("updated", 1), ("updating", 2)]);
+        assert_eq!(view.whys[0].text, "host-2 is running its update, for 12 s");
+        assert!(view.steering.is_some());
+        let viewer = sample::person(Role::Viewer);
+        assert!(View::new(&row, &[], &[], sample::NOW, &viewer).steering.is_none());
+    }
+}
