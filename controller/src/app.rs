@@ -137,6 +137,7 @@ async fn serve(config: &Config, pool: PgPool, stop: &CancellationToken) -> Resul
     let controller = controller(config, &pool, stop)?;
     let web = web_app(config, &controller, tls.as_ref(), &public_url);
     let router = router(controller.clone(), web);
+    let fingerprint = tls.as_ref().map(|tls| tls.fingerprint.clone());
     let settings = listen::Settings { tls: tls.map(|tls| tls.config) };
     let me = Identity {
         holder: slot.id,
@@ -152,7 +153,7 @@ async fn serve(config: &Config, pool: PgPool, stop: &CancellationToken) -> Resul
         tokio::spawn(wakes::exchange(pool.clone(), controller.wakes.clone(), stop.clone())),
         tokio::spawn(watch_repositories(controller, stop.clone())),
     ];
-    announce(address, &public_url, config);
+    announce(address, &public_url, config, fingerprint.as_deref());
     let served = listen::serve(listener, settings, router, stop.clone()).await;
     stop.cancel();
     for task in background {
@@ -161,8 +162,9 @@ async fn serve(config: &Config, pool: PgPool, stop: &CancellationToken) -> Resul
     served
 }
 
-fn announce(address: SocketAddr, public_url: &str, config: &Config) {
-    tracing::info!(%address, url = public_url, "the controller is up");
+fn announce(address: SocketAddr, public_url: &str, config: &Config, fingerprint: Option<&str>) {
+    let ca_sha256 = fingerprint.unwrap_or("no TLS");
+    tracing::info!(%address, url = public_url, ca_sha256, "the controller is up");
     if config.plain_http && !address.ip().is_loopback() {
         tracing::warn!("plain HTTP for everybody: --plain-http was given");
     }

@@ -13,6 +13,7 @@ use pipelines::run;
 use pipelines::run::event::DeploymentEnd;
 use pipelines::spec::pipeline as spec;
 use pipelines::time::Millis;
+use std::collections::BTreeMap;
 use store::tasks::New;
 use store::{PgConnection, deployments, groups, inbox, outbox, runs, tasks};
 
@@ -113,7 +114,6 @@ async fn start_build(
     let buildspec = store::runs::spec_text(conn, row.id(), name).await?;
     let buildspec = buildspec.with_context(|| format!("the buildspec of {name} is missing"))?;
     let revision = source_revision(row, state, &source.name);
-    let variables = row.trigger.0.variables.iter().chain(&build.env);
     let work = Work::Build(Build {
         run: row.id(),
         pipeline: row.pipeline.clone(),
@@ -123,9 +123,7 @@ async fn start_build(
         buildspec,
         source: source.artifact.clone(),
         secondary_sources: inputs.collect(),
-        env: variables
-            .map(|(name, value)| EnvVar { name: name.clone(), value: value.clone(), secret: false })
-            .collect(),
+        env: environment(row, build),
         outputs: action.outputs.clone(),
         initiator: row.trigger.0.by.clone(),
         source_version: revision.map(|r| r.commit.clone()).unwrap_or_default(),
@@ -138,6 +136,18 @@ async fn start_build(
     let timeout = action.timeout.unwrap_or(BUILD_TIMEOUT);
     let new = New { work: &work, needs, generation: 0, epoch: engine.epoch, timeout };
     Ok(tasks::queue_build(conn, row.id(), name, attempt, &new).await?)
+}
+
+/// The pipeline's variables with their defaults, what this run was started with, and the action's own
+/// variables: each wins over the ones before.
+fn environment(row: &runs::Row, build: &spec::Build) -> Vec<EnvVar> {
+    let declared = row.spec.0.variables.iter();
+    let mut all: BTreeMap<String, String> = declared
+        .filter_map(|(name, variable)| Some((name.clone(), variable.default.clone()?)))
+        .collect();
+    all.extend(row.trigger.0.variables.clone());
+    all.extend(build.env.clone());
+    all.into_iter().map(|(name, value)| EnvVar { name, value, secret: false }).collect()
 }
 
 fn action_of<'a>(row: &'a runs::Row, name: &str) -> Result<&'a spec::Action> {

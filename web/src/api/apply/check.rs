@@ -1,5 +1,6 @@
 //! Files against each other, against what is registered, and against what this server can do.
 
+use super::not_yet;
 use super::read::{File, Spec};
 use pipelines::deploy::strategy::{self, Order};
 use pipelines::ids::{DeploymentId, Digest};
@@ -22,10 +23,12 @@ pub fn across(files: &mut [File], registered: &[String]) {
         match file.spec.take() {
             Some(Spec::Pipeline(pipeline)) => {
                 check_pipeline(file, &pipeline, &groups);
+                not_yet::pipeline(file, &pipeline);
                 file.spec = Some(Spec::Pipeline(pipeline));
             }
             Some(Spec::Group(group)) => {
                 check_group(file, &group);
+                not_yet::group(file, &group);
                 file.spec = Some(Spec::Group(group));
             }
             None => {}

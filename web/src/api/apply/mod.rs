@@ -4,6 +4,7 @@
 //! writes in one transaction. A dry run does the same and takes it back.
 
 mod check;
+mod not_yet;
 mod read;
 
 use crate::Web;

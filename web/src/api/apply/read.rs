@@ -58,7 +58,16 @@ impl File {
 
     /// Adds an error at the place in the file where `key: value` is written.
     pub fn refuse(&mut self, at: (&str, &str), code: &'static str, message: String, help: String) {
-        let mut problem = problem(code, message, help);
+        self.add(at, problem(code, message, help));
+    }
+
+    /// Adds a warning there.
+    pub fn warn(&mut self, at: (&str, &str), code: &'static str, message: &str, help: &str) {
+        let problem = problem(code, message.to_owned(), help.to_owned());
+        self.add(at, Problem { severity: Severity::Warning, ..problem });
+    }
+
+    fn add(&mut self, at: (&str, &str), mut problem: Problem) {
         if let Some((line, column)) = place(&self.text, at.0, at.1) {
             (problem.line, problem.column) = (Some(line), Some(column));
         }
