@@ -193,6 +193,7 @@ fn controller(config: &Config, pool: &PgPool, stop: &CancellationToken) -> Resul
         lease: config.lease(),
         seen: Seen::default(),
         conditions: crate::state::Conditions::default(),
+        polls: crate::state::Polls::default(),
         stop: stop.clone(),
     })
 }

@@ -6,8 +6,10 @@
 //! stopped before a new one starts.
 
 use anyhow::{Context as _, Result, bail};
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Gid, Pid, Uid, User, geteuid};
+use std::fs::File;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Server {
     pid: Pid,
     url: String,
+    /// Held while the server runs: nobody else may take its files for left over.
+    _lock: Flock<File>,
     /// Ends when the server process does.
     exited: tokio::sync::watch::Receiver<bool>,
 }
@@ -39,6 +43,7 @@ impl Server {
     /// When no server programs are found (the text says what to install), or the server does not come
     /// up; its log is `postgres.log` in the data directory.
     pub fn start(data: &Path, programs: Option<&Path>) -> Result<Server> {
+        let lock = alone(data)?;
         let programs = find_programs(programs)?;
         let run_as = run_as()?;
         let cluster = data.join("postgres");
@@ -51,14 +56,16 @@ impl Server {
                 chown(directory, Some(owner.uid.as_raw()), Some(owner.gid.as_raw()))?;
             }
         }
-        if !cluster.join("PG_VERSION").exists() {
+        if !cluster.join("data").exists() {
             initialise(&programs, &cluster, run_as)?;
         }
+        let cluster = cluster.join("data");
         stop_left_over(&cluster)?;
         let (pid, exited) = spawn(&programs, &cluster, &sockets, data, run_as)?;
         let user = owner_name(run_as);
         let host = encode(&sockets.to_string_lossy());
-        let server = Server { pid, url: format!("postgres://{user}@{host}/postgres"), exited };
+        let server =
+            Server { pid, _lock: lock, url: format!("postgres://{user}@{host}/postgres"), exited };
         server.wait_until_ready(&programs, &sockets, data)?;
         Ok(server)
     }
@@ -104,6 +111,20 @@ impl Server {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// One controller at a time runs the private server of a data directory.
+fn alone(data: &Path) -> Result<Flock<File>> {
+    let path = data.join("postgres.lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.with_context(|| format!("opening {}", path.display()))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
+        anyhow::anyhow!(
+            "another controller runs the private Postgres of {}; set DATABASE_URL to share it, or \
+             name another --data",
+            data.display()
+        )
+    })
 }
 
 /// The newest server programs: a configured directory, the distribution's, or those on the PATH.
@@ -177,17 +198,20 @@ fn prepared(program: PathBuf, run_as: Option<RunAs>) -> Command {
 }
 
 fn initialise(programs: &Path, cluster: &Path, run_as: Option<RunAs>) -> Result<()> {
+    // Made aside and moved: a half-made directory looks like a whole one.
+    let aside = cluster.join("new");
+    let _ = std::fs::remove_dir_all(&aside);
     let output = prepared(programs.join("initdb"), run_as)
         .args(["--auth=peer", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"])
         .arg("--auth-local=trust")
         .arg("--pgdata")
-        .arg(cluster)
+        .arg(&aside)
         .output()
         .context("running initdb")?;
     if !output.status.success() {
         bail!("initdb failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    Ok(())
+    std::fs::rename(&aside, cluster.join("data")).context("moving the new database into place")
 }
 
 /// A server whose controller was killed ends by itself; this waits for it, and helps.

@@ -25,8 +25,32 @@ pub struct Controller {
     pub lease: Lease,
     pub seen: Seen,
     pub conditions: Conditions,
+    pub polls: Polls,
     /// Held requests end when it is cancelled.
     pub stop: CancellationToken,
+}
+
+/// Which poll of an agent is its newest: one whose client is gone may still be held here.
+#[derive(Clone, Default)]
+pub struct Polls {
+    newest: Arc<Mutex<BTreeMap<AgentId, u64>>>,
+}
+
+impl Polls {
+    /// Counts a new poll and returns its number.
+    #[must_use]
+    pub fn begin(&self, agent: AgentId) -> u64 {
+        let mut newest = self.newest.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let number = newest.entry(agent).or_default();
+        *number += 1;
+        *number
+    }
+
+    #[must_use]
+    pub fn is_newest(&self, agent: AgentId, number: u64) -> bool {
+        let newest = self.newest.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        newest.get(&agent) == Some(&number)
+    }
 }
 
 /// Version, unfitness and installed revisions, as an agent last said them to this process.

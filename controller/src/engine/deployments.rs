@@ -94,7 +94,11 @@ fn planned(row: &Row, group: &groups::Row, hosts: &[HostRow], now: Timestamp) ->
 
 /// The hosts of the group as they stand now.
 fn members(group: &groups::Row, hosts: &[HostRow]) -> Vec<Member> {
-    let selected = hosts.iter().filter(|host| group.spec.0.hosts.matches(&host.tags.0));
+    let selected = hosts
+        .iter()
+        .filter(|host| host.state == "active" && group.spec.0.hosts.matches(&host.tags.0));
+    // A host that is new to the group returns to what the group is on.
+    let base = group.base.as_ref().map(|base| base.0.clone());
     selected
         .map(|host| Member {
             id: AgentId(host.id),
@@ -102,7 +106,7 @@ fn members(group: &groups::Row, hosts: &[HostRow]) -> Vec<Member> {
             zone: host.tags.0.get("zone").cloned(),
             alive: host.alive,
             serving: host.revision.as_ref().map(|revision| revision.0.clone()),
-            good: host.good.as_ref().map(|revision| revision.0.clone()),
+            good: host.good.as_ref().map(|good| good.0.clone()).or_else(|| base.clone()),
         })
         .collect()
 }

@@ -5,7 +5,6 @@ use super::Engine;
 use crate::sources::{FetchError, Fetched, Sources};
 use anyhow::{Context as _, Result};
 use pipelines::command::Command;
-use pipelines::ids::RunId;
 use pipelines::run::Event;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -39,7 +38,9 @@ pub(super) async fn run(
             let (in_hand, ready) = (in_hand.clone(), ready.clone());
             tokio::spawn(async move {
                 if let Err(error) = one(&engine, &sources, &entry).await {
-                    tracing::warn!(error = %format!("{error:#}"), run = %entry.run, "an effect failed");
+                    let error = format!("{error:#}");
+                    tracing::warn!(error, run = %entry.run, "an effect failed");
+                    later(&engine, entry.id).await;
                 }
                 lock(&in_hand).remove(&entry.id);
                 ready.notify_one();
@@ -79,7 +80,9 @@ async fn one(engine: &Engine, sources: &Sources, entry: &Entry) -> Result<()> {
         }
     };
     let mut tx = engine.pool.begin().await?;
-    tell(&mut tx, entry, entry.run, &event).await?;
+    if outbox::done(&mut tx, entry.id).await? {
+        inbox::post_run(&mut tx, entry.run, &event).await?;
+    }
     tx.commit().await?;
     engine.wakes.engine();
     Ok(())
@@ -99,22 +102,24 @@ async fn ready(
         artifact: fetched.artifact.clone(),
     };
     let mut tx = engine.pool.begin().await?;
+    if !outbox::done(&mut tx, entry.id).await? {
+        return Ok(());
+    }
     artifacts::note(&mut tx, &fetched.artifact).await?;
     for (build, text) in &fetched.buildspecs {
         runs::put_spec_text(&mut tx, entry.run, build, text).await?;
     }
-    tell(&mut tx, entry, entry.run, &event).await?;
+    inbox::post_run(&mut tx, entry.run, &event).await?;
     tx.commit().await?;
     engine.wakes.engine();
     Ok(())
 }
 
-async fn tell(
-    conn: &mut store::PgConnection,
-    entry: &Entry,
-    run: RunId,
-    event: &Event,
-) -> Result<()> {
-    outbox::done(conn, entry.id).await?;
-    Ok(inbox::post_run(conn, run, event).await?)
+/// Tried again after a pause; when even that cannot be written, the next look finds it as it is.
+async fn later(engine: &Engine, id: i64) {
+    if let Ok(mut conn) = engine.pool.acquire().await
+        && let Err(error) = outbox::retry_later(&mut conn, id).await
+    {
+        tracing::warn!(%error, "cannot put an effect off");
+    }
 }

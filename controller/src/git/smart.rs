@@ -126,6 +126,8 @@ async fn receive(mut child: Child, request: Request) -> Response {
     let mut report = Vec::new();
     let mut answer = stdout.take(REPORT_MAX);
     let (_, read) = tokio::join!(write, answer.read_to_end(&mut report));
+    // A report that was cut off must not keep git waiting for a reader.
+    drop(answer);
     let ended = child.wait().await;
     match (read, ended) {
         // A refused push is a report too; git's exit code adds nothing to it.

@@ -1,8 +1,10 @@
 //! The `git` program: mirrors, archives, and the environment it always runs in.
 
 use super::FetchError;
+use super::url::Policy;
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
+use nix::fcntl::{Flock, FlockArg};
 use sha2::{Digest as _, Sha256};
 use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -26,7 +28,9 @@ pub fn base_command() -> std::process::Command {
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_ALLOW_PROTOCOL", "https:http")
+        .env("GIT_ALLOW_PROTOCOL", "https")
+        // The address was checked; what it redirects to was not.
+        .args(["-c", "http.followRedirects=false"])
         .args(["-c", "protocol.ext.allow=never", "-c", "protocol.file.allow=never"])
         .args(["-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*"])
         .args(["-c", "core.fsmonitor=false", "-c", "gc.auto=0"])
@@ -75,31 +79,64 @@ pub(super) async fn mirror(
     address: &str,
     branch: &str,
     commit: Option<&str>,
+    policy: Policy,
 ) -> Result<PathBuf, FetchError> {
     let name = hex::encode(Sha256::digest(address.as_bytes()));
     let directory = mirrors.join(format!("{name}.git"));
     let at = directory.clone();
-    let made = tokio::task::spawn_blocking(move || bare_repository(&at)).await;
-    made.map_err(|e| FetchError::ForNow(e.to_string()))?
+    let made = tokio::task::spawn_blocking(move || -> Result<Flock<std::fs::File>> {
+        bare_repository(&at)?;
+        lock_mirror(&at)
+    });
+    // Held until the fetch is over: two fetches into one mirror disturb each other.
+    let _lock = made
+        .await
+        .map_err(|e| FetchError::ForNow(e.to_string()))?
         .map_err(|e| FetchError::ForNow(format!("{e:#}")))?;
     let branch_ref = format!("+refs/heads/{branch}:refs/heads/{branch}");
     let exact = commit.map(|commit| format!("{commit}:refs/pipeyard/{commit}"));
     // The one commit when the server gives it; else the branch, which has it unless it was rewritten.
-    if let Some(exact) = exact
-        && fetch(&directory, address, &exact).await.is_ok()
-    {
+    let Some(exact) = exact else {
+        fetch(&directory, address, &branch_ref, "--depth=1", policy).await?;
         return Ok(directory);
+    };
+    match fetch(&directory, address, &exact, "--depth=1", policy).await {
+        Ok(()) => {}
+        Err(FetchError::ForNow(said)) => return Err(FetchError::ForNow(said)),
+        // The branch may have moved on, so it is fetched with its history.
+        Err(FetchError::ForGood(_)) => {
+            fetch(&directory, address, &branch_ref, "--depth=2147483647", policy).await?;
+        }
     }
-    fetch(&directory, address, &branch_ref).await?;
     Ok(directory)
 }
 
-async fn fetch(directory: &Path, address: &str, refspec: &str) -> Result<(), FetchError> {
+/// Waits for the mirror and removes what a killed fetch left in it.
+fn lock_mirror(directory: &Path) -> Result<Flock<std::fs::File>> {
+    let path = directory.join("pipeyard.lock");
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error)?;
+    match std::fs::remove_file(directory.join("shallow.lock")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(lock),
+    }
+}
+
+async fn fetch(
+    directory: &Path,
+    address: &str,
+    refspec: &str,
+    depth: &str,
+    policy: Policy,
+) -> Result<(), FetchError> {
     let mut command = tokio::process::Command::from(base_command());
+    if policy.allow_local {
+        command.env("GIT_ALLOW_PROTOCOL", "https:http");
+    }
     command
         .arg("-C")
         .arg(directory)
-        .args(["fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--"])
+        .args(["fetch", "--quiet", depth, "--no-tags", "--no-recurse-submodules", "--"])
         .args([address, refspec])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -120,7 +157,8 @@ async fn fetch(directory: &Path, address: &str, refspec: &str) -> Result<(), Fet
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let said = said.trim().replace(address, &super::url::without_credentials(address));
-    let missing = said.contains("couldn't find remote ref") || said.contains("not found");
+    let gone = ["couldn't find remote ref", "not found", "not our ref", "unadvertised object"];
+    let missing = gone.iter().any(|text| said.contains(text));
     let said = format!("git fetch: {said}");
     Err(if missing { FetchError::ForGood(said) } else { FetchError::ForNow(said) })
 }
@@ -143,11 +181,16 @@ pub(super) fn archive(
         // Level 1: sources are packed on the way to the first command of a build.
         let mut packed = zstd::Encoder::new(Sender { sender }, 1)?;
         let copied = std::io::copy(&mut tar, &mut packed).and_then(|_| packed.finish()?.flush());
+        // With the pipe open, git would wait for a reader that has given up.
+        drop(tar);
+        if copied.is_err() {
+            let _ = child.kill();
+        }
         let mut complaint = String::new();
         if let Some(mut stderr) = child.stderr.take() {
             stderr.read_to_string(&mut complaint)?;
         }
-        if !child.wait()?.success() {
+        if !child.wait()?.success() && copied.is_ok() {
             bail!("git archive: {}", complaint.trim());
         }
         copied.context("packing the source")

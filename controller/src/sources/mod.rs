@@ -124,7 +124,8 @@ impl Sources {
                 let mirrors = &self.inner.mirrors;
                 let checked = url::check(address, &self.inner.policy).await;
                 let address = checked.map_err(FetchError::ForGood)?;
-                let directory = git::mirror(mirrors, &address, branch, commit).await?;
+                let directory =
+                    git::mirror(mirrors, &address, branch, commit, self.inner.policy).await?;
                 Ok((url::without_credentials(&address), directory))
             }
         }

@@ -27,6 +27,8 @@ pub struct HostRow {
     pub id: i64,
     pub name: String,
     pub tags: Json<BTreeMap<String, String>>,
+    /// `active`, or `drained`: it takes no new work, but what it has goes on.
+    pub state: String,
     pub alive: bool,
     pub seen_at: i64,
     pub serving: Option<String>,
@@ -87,13 +89,13 @@ pub async fn hosts(
     lease: Millis,
 ) -> sqlx::Result<Vec<HostRow>> {
     sqlx::query_as(
-        "select agents.id, agents.name, agents.tags,
+        "select agents.id, agents.name, agents.tags, agents.state,
                 agents.seen_at > now() - $2 * interval '1 millisecond' as alive,
                 ms(agents.seen_at) as seen_at,
                 group_hosts.serving, group_hosts.revision, group_hosts.good
          from agents left join group_hosts
            on group_hosts.agent_id = agents.id and group_hosts.group_id = $1
-         where agents.role = 'deploy' and agents.state = 'active' order by agents.name",
+         where agents.role = 'deploy' and agents.state <> 'revoked' order by agents.name",
     )
     .bind(group)
     .bind(i64::try_from(lease.0).unwrap_or(i64::MAX))

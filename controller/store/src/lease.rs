@@ -80,11 +80,10 @@ pub async fn give_up(pool: &PgPool, holder: Uuid) -> sqlx::Result<()> {
 /// # Errors
 /// When the database cannot be reached.
 pub async fn holds(conn: &mut PgConnection, epoch: u64) -> sqlx::Result<bool> {
+    // Two statements: one that waited for the fence would still see the epoch from before its wait.
+    sqlx::query("select pg_advisory_xact_lock_shared($1)").bind(FENCE).execute(&mut *conn).await?;
     let current: i64 =
-        sqlx::query_scalar("select epoch from controller_lease, pg_advisory_xact_lock_shared($1)")
-            .bind(FENCE)
-            .fetch_one(conn)
-            .await?;
+        sqlx::query_scalar("select epoch from controller_lease").fetch_one(conn).await?;
     Ok(current.unsigned_abs() == epoch)
 }
 

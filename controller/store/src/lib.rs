@@ -30,7 +30,7 @@ pub mod wake;
 pub mod webhooks;
 
 pub use sqlx::types::Json;
-pub use sqlx::{Error, PgConnection, PgPool, Result};
+pub use sqlx::{Connection, Error, PgConnection, PgPool, Result};
 
 #[cfg(test)]
 mod tests;

@@ -44,8 +44,10 @@ pub async fn due(conn: &mut PgConnection, in_hand: &[i64], limit: i64) -> sqlx::
         .collect())
 }
 
-pub async fn done(conn: &mut PgConnection, id: i64) -> sqlx::Result<()> {
-    sqlx::query("delete from outbox where id = $1").bind(id).execute(conn).await.map(|_| ())
+/// Takes the entry out; false when somebody else has, and with another result.
+pub async fn done(conn: &mut PgConnection, id: i64) -> sqlx::Result<bool> {
+    let done = sqlx::query("delete from outbox where id = $1").bind(id).execute(conn).await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// To be tried again after a pause that doubles, up to a minute.

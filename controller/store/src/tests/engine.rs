@@ -115,7 +115,8 @@ async fn an_effect_stays_in_the_outbox_until_it_is_done() {
     assert!(outbox::due(&mut conn, &[due[0].id], 10).await.unwrap().is_empty(), "in hand");
     outbox::retry_later(&mut conn, due[0].id).await.unwrap();
     assert!(outbox::due(&mut conn, &[], 10).await.unwrap().is_empty(), "after a pause only");
-    outbox::done(&mut conn, due[0].id).await.unwrap();
+    assert!(outbox::done(&mut conn, due[0].id).await.unwrap());
+    assert!(!outbox::done(&mut conn, due[0].id).await.unwrap(), "one result counts");
     let left: i64 =
         sqlx::query_scalar("select count(*) from outbox").fetch_one(&mut *conn).await.unwrap();
     assert_eq!(left, 0);
