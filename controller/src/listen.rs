@@ -44,7 +44,10 @@ pub async fn serve(
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let acceptor = settings.tls.map(TlsAcceptor::from);
     loop {
-        let place = places.clone().acquire_owned().await.context("waiting for a free place")?;
+        let place = tokio::select! {
+            place = places.clone().acquire_owned() => place.context("waiting for a free place")?,
+            () = stop.cancelled() => break,
+        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => break,

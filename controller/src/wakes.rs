@@ -9,6 +9,9 @@ use tokio_util::sync::CancellationToken;
 /// Wake-ups within this time go out together.
 const COALESCE: Duration = Duration::from_millis(5);
 
+/// For when anything may have been missed.
+const EVERYBODY: [&str; 4] = ["engine", "builds", "agents", "page"];
+
 /// Exchanges wake-ups until `stop`. A lost connection is made again; what was missed meanwhile is
 /// found by everybody's slow look.
 pub async fn exchange(pool: PgPool, wakes: Wakes, stop: CancellationToken) {
@@ -43,13 +46,15 @@ async fn listen(pool: PgPool, wakes: Wakes) {
 async fn hear(pool: &PgPool, wakes: &Wakes) -> store::Result<()> {
     let mut ear = notify::Ear::connect(pool).await?;
     // Something may have been said before we listened.
-    wakes.heard("engine");
+    for payload in EVERYBODY {
+        wakes.heard(payload);
+    }
     loop {
         match ear.next().await? {
             Some(payload) => wakes.heard(&payload),
             // The connection was lost and made again: look at everything.
             None => {
-                for payload in ["engine", "builds", "page"] {
+                for payload in EVERYBODY {
                     wakes.heard(payload);
                 }
             }

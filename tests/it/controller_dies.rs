@@ -77,6 +77,26 @@ async fn killed_in_every_hook_of_a_deployment() {
 }
 
 #[tokio::test]
+async fn killed_while_work_waits_for_an_agent_that_comes_later() {
+    let mut world = World::start(Options { hosts: 1, ..Options::default() }).await;
+    world.builder.kill();
+    world.repository.commit(&Revision::good("v1"), "Open the shop");
+    world.repository.push();
+    let run = world.api.run_number(1).await;
+    wait::until("the build to be queued", || async {
+        let run = world.api.get(&format!("/api/v1/runs/{run}")).await;
+        run["waiting"].to_string().contains("compile waits").then_some(())
+    })
+    .await;
+    // The task is older than the controller that hands it out.
+    world.controller.kill_and_restart().await;
+    world.builder.restart();
+    let end = world.api.run_end(&run).await;
+    assert_eq!(end["status"], "succeeded", "{end}");
+    ran_once(&world, "v1");
+}
+
+#[tokio::test]
 async fn killed_again_and_again_at_whatever_moment() {
     let mut world = World::start(Options::default()).await;
     world.repository.commit(&slow_build("v1"), "Open the shop");

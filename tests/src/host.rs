@@ -132,6 +132,11 @@ impl Builder {
     /// `kill -9`, then started again.
     pub fn kill_and_restart(&mut self) {
         self.kill();
+        self.restart();
+    }
+
+    /// Started again after it was killed.
+    pub fn restart(&mut self) {
         self.child = spawn(&self.state, &self.log, &self.url, &self.token);
     }
 

@@ -1,5 +1,6 @@
 //! Joining.
 
+use super::clean::Clean;
 use crate::error::Failure;
 use crate::state::Controller;
 use axum::extract::State;
@@ -19,7 +20,7 @@ pub(super) async fn join(
     State(controller): State<Controller>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
-    Json(request): Json<JoinRequest>,
+    Clean(request): Clean<JoinRequest>,
 ) -> Result<Json<JoinReply>, Failure> {
     if request.protocol < VERSION_FLOOR {
         return Err(Failure::TooOld);

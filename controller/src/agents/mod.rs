@@ -1,6 +1,7 @@
 //! The agents' side of the port: joining, the held poll, logs, artifacts, reports.
 
 mod auth;
+mod clean;
 mod content;
 mod join;
 mod poll;

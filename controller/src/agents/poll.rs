@@ -1,6 +1,7 @@
 //! The held poll: compares what the agent holds with what it should hold, and waits when they agree.
 
 use super::auth::Agent;
+use super::clean::Clean;
 use super::{cancelled_unseen, finish_without_agent};
 use crate::error::Failure;
 use crate::state::Controller;
@@ -23,7 +24,7 @@ const HOLD_MAX: Duration = Duration::from_secs(50);
 pub(super) async fn poll(
     State(controller): State<Controller>,
     Agent(agent): Agent,
-    Json(request): Json<PollRequest>,
+    Clean(request): Clean<PollRequest>,
 ) -> Result<Json<PollReply>, Failure> {
     if request.protocol < VERSION_FLOOR {
         return Err(Failure::TooOld);

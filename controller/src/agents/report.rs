@@ -1,6 +1,7 @@
 //! Logs and reports of running tasks.
 
 use super::auth::Agent;
+use super::clean::Clean;
 use super::tell_owner;
 use crate::error::Failure;
 use crate::state::Controller;
@@ -46,7 +47,7 @@ pub(super) async fn report(
     State(controller): State<Controller>,
     Agent(agent): Agent,
     Path(id): Path<i64>,
-    Json(report): Json<Report>,
+    Clean(report): Clean<Report>,
 ) -> Result<Json<ReportReply>, Failure> {
     if report.key.task != TaskId(id) {
         return Err(Failure::Invalid("the report is about another task".to_owned()));

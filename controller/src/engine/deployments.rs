@@ -30,18 +30,15 @@ pub(super) async fn decide(
         events.push(Event::Tick);
     }
     let now = store::clock::now(conn).await?;
-    let hosts = groups::hosts(conn, group.id, engine.silence()).await?;
+    let silence = engine.grace.silence(conn).await?;
+    let hosts = groups::hosts(conn, group.id, silence).await?;
     let facts = facts(conn, &group, &hosts, id).await?;
     let (plan, mut state) = planned(&row, &group, &hosts, now);
     let (before, mut commands, mut waiting) = (row.state.clone(), Vec::new(), Vec::new());
     for event in &events {
-        let decision = match guarded(|| deploy::decide(&plan, &state, &facts, event, now)) {
-            Ok(decision) => decision,
-            Err(defect) => {
-                tracing::error!(deployment = %id, defect, "a deployment is stuck");
-                return Ok(deployments::mark_stuck(conn, id, &defect).await?);
-            }
-        };
+        // Nothing is written then: the events stay, and the deployment is shown as stuck.
+        let decision = guarded(|| deploy::decide(&plan, &state, &facts, event, now))
+            .map_err(anyhow::Error::msg)?;
         let moved = before.is_none() || decision.state != state;
         state = decision.state;
         waiting = decision.waiting;

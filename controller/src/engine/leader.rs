@@ -1,5 +1,6 @@
 //! Taking and keeping the lease, and running the engine while it lasts.
 
+use super::grace::Grace;
 use super::{Engine, dispatch, liveness, run};
 use crate::sources::Sources;
 use pipelines::protocol::join::Lease;
@@ -17,6 +18,9 @@ const RENEW: Duration = Duration::from_secs(2);
 
 /// How often a controller that does not lead asks whether it may.
 const ASK: Duration = Duration::from_millis(250);
+
+/// How long a part of the engine gets to end after its term.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// This controller process.
 #[derive(Clone)]
@@ -63,7 +67,7 @@ async fn term(me: &Identity, epoch: u64, since: Instant, stop: &CancellationToke
         wakes: me.wakes.clone(),
         epoch,
         lease: me.lease,
-        grace_until: std::sync::Mutex::new(since + me.lease.silent_for_max.to_std()),
+        grace: Grace::new(me.lease.silent_for_max, since),
     });
     let outbox = Arc::new(tokio::sync::Notify::new());
     let parts = [
@@ -71,12 +75,26 @@ async fn term(me: &Identity, epoch: u64, since: Instant, stop: &CancellationToke
         tokio::spawn(dispatch::run(engine.clone(), me.sources.clone(), outbox, over.clone())),
         tokio::spawn(liveness::run(engine, over.clone())),
     ];
-    keep(me, epoch, since, &over).await;
+    let [mut engine, mut effects, mut looks] = parts;
+    // A lease without an engine would keep everybody else from deciding.
+    tokio::select! {
+        () = keep(me, epoch, since, &over) => {}
+        ended = &mut engine => note(ended),
+        ended = &mut effects => note(ended),
+        ended = &mut looks => note(ended),
+    }
     over.cancel();
-    for part in parts {
-        if let Err(error) = part.await {
-            tracing::error!(%error, "a part of the engine ended badly");
+    for part in [engine, effects, looks] {
+        let abort = part.abort_handle();
+        if !part.is_finished() && tokio::time::timeout(PATIENCE, part).await.is_err() {
+            abort.abort();
         }
+    }
+}
+
+fn note(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a part of the engine ended badly");
     }
 }
 

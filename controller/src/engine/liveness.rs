@@ -1,6 +1,7 @@
-//! Who fell silent, who came back. Reads now and then; writes only when a verdict changes.
+//! Who fell silent, who came back. Reads now and then; writes only when somebody waits in vain.
 
 use super::Engine;
+use super::grace::is_outage;
 use anyhow::Result;
 use pipelines::deploy::Event;
 use pipelines::protocol::report::{ErrorCode, Outcome, TaskError};
@@ -9,6 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::{agents, deployments, inbox, tasks};
 use tokio_util::sync::CancellationToken;
+
+/// A look that takes longer hangs on a connection that is dead.
+const LOOK_MAX: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
     let pause = (engine.lease.silent_for_max.to_std() / 6)
@@ -19,53 +23,54 @@ pub(super) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
             () = tokio::time::sleep(pause) => {}
             () = stop.cancelled() => return,
         }
-        if let Err(error) = look(&engine, &mut verdicts).await {
+        let looked = tokio::time::timeout(LOOK_MAX, look(&engine, &mut verdicts)).await;
+        let looked = looked.unwrap_or_else(|_| Err(anyhow::anyhow!("the look took too long")));
+        if let Err(error) = looked {
             tracing::warn!(error = %format!("{error:#}"), "cannot look at the agents");
-            engine.restart_grace();
+            if is_outage(&error) {
+                engine.grace.begin();
+            }
         }
     }
 }
 
-/// Compares every agent with the last verdict on it and tells whoever a change concerns.
+/// Finds work that waits for agents nobody hears, and says so to whoever waits. Looks at everything
+/// each time, so that nothing falls between two verdicts.
 async fn look(engine: &Engine, verdicts: &mut BTreeMap<i64, bool>) -> Result<()> {
     let mut tx = engine.pool.begin().await?;
-    let rows = agents::list(&mut tx, engine.silence()).await?;
-    let now: BTreeMap<i64, bool> =
-        rows.iter().map(|row| (row.id, row.alive && row.state != "revoked")).collect();
-    // A first look has no earlier verdict: everybody silent is news then.
-    let changed: Vec<i64> = now
-        .iter()
-        .filter(|(id, alive)| verdicts.get(id).copied().unwrap_or(true) != **alive)
-        .map(|(id, _)| *id)
-        .chain(verdicts.keys().filter(|id| !now.contains_key(id)).copied())
-        .collect();
-    let silent: Vec<i64> =
-        changed.iter().filter(|id| !now.get(id).copied().unwrap_or(false)).copied().collect();
-    if changed.is_empty() {
-        *verdicts = now;
+    let silence = engine.grace.silence(&mut tx).await?;
+    let rows = agents::list(&mut tx, silence).await?;
+    note_changes(verdicts, &rows);
+    let alive: Vec<i64> = rows.iter().filter(|row| row.alive).map(|row| row.id).collect();
+    let deployments = deployments::waiting_for_others(&mut tx, &alive).await?;
+    let builds = tasks::abandoned_builds(&mut tx, silence).await?;
+    if deployments.is_empty() && builds.is_empty() {
         return Ok(());
     }
     if !store::lease::holds(&mut tx, engine.epoch).await? {
         return Ok(());
     }
-    for row in rows.iter().filter(|row| changed.contains(&row.id)) {
-        if row.alive {
-            tracing::info!(agent = row.name, "an agent is back");
-        } else {
-            tracing::warn!(agent = row.name, "an agent fell silent");
-        }
-    }
-    for deployment in deployments::at_work_on(&mut tx, &changed).await? {
+    for deployment in deployments {
         inbox::post_deployment(&mut tx, deployment, &Event::Tick).await?;
     }
-    for (task, agent) in tasks::builds_held_by(&mut tx, &silent).await? {
+    for (task, agent) in builds {
         crate::agents::finish_without_agent(&mut tx, task, &lost(&agent)).await?;
     }
     tx.commit().await?;
-    *verdicts = now;
     engine.wakes.engine();
     engine.wakes.pages();
     Ok(())
+}
+
+fn note_changes(verdicts: &mut BTreeMap<i64, bool>, rows: &[agents::Row]) {
+    for row in rows {
+        let before = verdicts.insert(row.id, row.alive).unwrap_or(true);
+        match (before, row.alive) {
+            (true, false) => tracing::warn!(agent = row.name, "an agent fell silent"),
+            (false, true) => tracing::info!(agent = row.name, "an agent is back"),
+            _ => {}
+        }
+    }
 }
 
 fn lost(agent: &str) -> Outcome {

@@ -6,6 +6,7 @@
 
 mod deployments;
 mod dispatch;
+mod grace;
 mod leader;
 mod liveness;
 mod perform;
@@ -14,24 +15,22 @@ mod runs;
 use anyhow::Result;
 use pipelines::ids::{AgentId, DeploymentId, RunId};
 use pipelines::protocol::join::Lease;
-use pipelines::time::Millis;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use store::PgPool;
 use store::wake::Wakes;
 use tokio_util::sync::CancellationToken;
 
+use grace::{Grace, is_outage, may_pass};
 pub use leader::{Identity, lead};
 
 /// Aggregates decided in one transaction at most: commits cost more than rows.
 const BATCH: i64 = 64;
+/// A round that takes longer hangs on a connection that is dead.
+const ROUND_MAX: Duration = Duration::from_secs(30);
 /// How often the engine looks without being woken.
 const SLOW_LOOK: Duration = Duration::from_millis(1000);
-
-/// A silence nobody can have kept: how long everything is patient during the grace. Not the largest
-/// number there is, because Postgres must be able to take it from the present.
-const PATIENT: Millis = Millis::from_minutes(10 * 365 * 24 * 60);
 
 /// What one term of leadership works with.
 pub struct Engine {
@@ -39,9 +38,7 @@ pub struct Engine {
     pub wakes: Wakes,
     pub epoch: u64,
     pub lease: Lease,
-    /// Until then nobody is declared silent: agents must first find this controller, or the database
-    /// must first hear of them again.
-    pub grace_until: std::sync::Mutex<Instant>,
+    pub grace: Grace,
 }
 
 /// Whom a committed round concerns.
@@ -54,18 +51,6 @@ pub(crate) struct Effects {
 }
 
 impl Engine {
-    /// The silence after which an agent counts as lost, as of now.
-    pub(crate) fn silence(&self) -> Millis {
-        let grace_until = *self.grace_until.lock().unwrap_or_else(|e| e.into_inner());
-        if Instant::now() < grace_until { PATIENT } else { self.lease.silent_for_max }
-    }
-
-    /// The database was away, so it did not hear of agents either.
-    fn restart_grace(&self) {
-        let until = Instant::now() + self.lease.silent_for_max.to_std();
-        *self.grace_until.lock().unwrap_or_else(|e| e.into_inner()) = until;
-    }
-
     fn wake(&self, effects: &Effects, outbox: &tokio::sync::Notify) {
         for agent in &effects.agents {
             self.wakes.agent(*agent);
@@ -86,8 +71,9 @@ pub(crate) async fn run(
     outbox: Arc<tokio::sync::Notify>,
     stop: CancellationToken,
 ) {
-    loop {
-        match round(&engine).await {
+    while !stop.is_cancelled() {
+        let round = tokio::time::timeout(ROUND_MAX, round(&engine)).await;
+        match round.unwrap_or_else(|_| Err(anyhow::anyhow!("a round took too long"))) {
             Ok(Round::Fenced) => {
                 tracing::warn!(epoch = engine.epoch, "another controller has taken over");
                 return stop.cancel();
@@ -99,7 +85,9 @@ pub(crate) async fn run(
             }
             Err(error) => {
                 tracing::warn!(error = %format!("{error:#}"), "a round of the engine failed");
-                engine.restart_grace();
+                if is_outage(&error) {
+                    engine.grace.begin();
+                }
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }
@@ -127,7 +115,7 @@ async fn round(engine: &Engine) -> Result<Round> {
     }
     match together(engine, &due.runs, &due.deployments).await {
         Ok(round) => Ok(round),
-        Err(error) if due.runs.len() + due.deployments.len() == 1 => Err(error),
+        Err(error) if is_outage(&error) => Err(error),
         Err(error) => {
             tracing::warn!(error = %format!("{error:#}"), "deciding one by one after a failure");
             let mut all = Effects::default();
@@ -137,9 +125,10 @@ async fn round(engine: &Engine) -> Result<Round> {
                 match together(engine, runs, deployments).await {
                     Ok(Round::Done(effects)) => all.merge(effects),
                     Ok(other) => return Ok(other),
-                    Err(error) => {
-                        tracing::error!(error = %format!("{error:#}"), ?runs, ?deployments, "cannot decide");
+                    Err(error) if may_pass(&error) => {
+                        tracing::warn!(error = %format!("{error:#}"), "a decision is put off");
                     }
+                    Err(error) => give_up(engine, runs, deployments, &error).await?,
                 }
             }
             // Without a pause, an aggregate that keeps failing would keep the engine spinning.
@@ -147,6 +136,29 @@ async fn round(engine: &Engine) -> Result<Round> {
             Ok(Round::Done(all))
         }
     }
+}
+
+/// A decision that cannot be made or carried out is shown, with its events kept, instead of being
+/// tried for ever. The next thing somebody says to it makes the engine try again.
+async fn give_up(
+    engine: &Engine,
+    runs: &[RunId],
+    deployments: &[DeploymentId],
+    error: &anyhow::Error,
+) -> Result<()> {
+    let why = format!("{error:#}");
+    tracing::error!(error = why, ?runs, ?deployments, "cannot decide");
+    let mut tx = engine.pool.begin().await?;
+    if store::lease::holds(&mut tx, engine.epoch).await? {
+        for run in runs {
+            store::runs::mark_stuck(&mut tx, *run, &why).await?;
+        }
+        for deployment in deployments {
+            store::deployments::mark_stuck(&mut tx, *deployment, &why).await?;
+        }
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 async fn together(engine: &Engine, runs: &[RunId], deployments: &[DeploymentId]) -> Result<Round> {

@@ -30,13 +30,9 @@ pub(super) async fn decide(
     let now = store::clock::now(conn).await?;
     let (mut state, mut commands, mut waiting) = (row.state.0.clone(), Vec::new(), Vec::new());
     for event in &events {
-        let decision = match guarded(|| run::decide(&row.spec.0, &state, &facts, event, now)) {
-            Ok(decision) => decision,
-            Err(defect) => {
-                tracing::error!(run = %id, defect, "a run is stuck");
-                return Ok(runs::mark_stuck(conn, id, &defect).await?);
-            }
-        };
+        // Nothing is written then: the events stay, and the run is shown as stuck.
+        let decision = guarded(|| run::decide(&row.spec.0, &state, &facts, event, now))
+            .map_err(anyhow::Error::msg)?;
         let moved = decision.state != state;
         state = decision.state;
         waiting = decision.waiting;
@@ -94,7 +90,8 @@ async fn facts(
         let facts = TaskFacts { attempt: task.attempt.unsigned_abs(), agent: task.agent };
         Some((task.action?, facts))
     });
-    let agents = store::agents::list(conn, engine.silence()).await?;
+    let silence = engine.grace.silence(conn).await?;
+    let agents = store::agents::list(conn, silence).await?;
     let builders = agents.iter().filter(|a| a.role == "build" && a.alive && a.state == "active");
     Ok(Facts {
         stage_held_by: neighbours.iter().find(in_stage).map(|other| RunId(other.id)),

@@ -226,6 +226,14 @@ pub async fn list(conn: &mut PgConnection, lease: Millis) -> sqlx::Result<Vec<Ro
     .await
 }
 
+/// How long ago the newest word of any agent was; nothing when there are none.
+pub async fn newest_word_ago(conn: &mut PgConnection) -> sqlx::Result<Millis> {
+    let ago: Option<i64> = sqlx::query_scalar("select ms(now()) - ms(max(seen_at)) from agents")
+        .fetch_one(conn)
+        .await?;
+    Ok(Millis(u64::try_from(ago.unwrap_or(0)).unwrap_or(0)))
+}
+
 /// Sets `active` or `drained`, or revokes for good; false when there is no such agent.
 pub async fn set_state(conn: &mut PgConnection, name: &str, state: &str) -> sqlx::Result<bool> {
     let done = sqlx::query("update agents set state = $2 where name = $1 and state <> 'revoked'")

@@ -143,18 +143,19 @@ pub async fn unfinished(
     Ok(rows.into_iter().map(|(id, status)| (DeploymentId(id), status)).collect())
 }
 
-/// Deployments at work on any of these agents, to be told that one of them fell silent or came back.
-pub async fn at_work_on(
+/// Deployments that wait for work on a host that is not among these agents: they must hear that it
+/// fell silent.
+pub async fn waiting_for_others(
     conn: &mut PgConnection,
-    agents: &[i64],
+    alive: &[i64],
 ) -> sqlx::Result<Vec<DeploymentId>> {
     let ids: Vec<i64> = sqlx::query_scalar(
         "select id from deployments
-         where status in ('running', 'failing', 'rolling-back')
-           and exists (select from unnest($1::bigint[]) as agent
-                       where state->'hosts' ? agent::text)",
+         where status in ('running', 'failing', 'rolling-back') and stuck is null
+           and exists (select from jsonb_each(state->'hosts') as host
+                       where host.value->'state' ? 'working' and host.key::bigint <> all($1))",
     )
-    .bind(agents)
+    .bind(alive)
     .fetch_all(conn)
     .await?;
     Ok(ids.into_iter().map(DeploymentId).collect())

@@ -10,6 +10,11 @@ pub async fn post_run(conn: &mut PgConnection, run: RunId, event: &run::Event) -
     sqlx::query("insert into inbox (run_id, event) values ($1, $2)")
         .bind(run.0)
         .bind(Json(event))
+        .execute(&mut *conn)
+        .await?;
+    // What was stuck is tried again with what is new.
+    sqlx::query("update runs set stuck = null where id = $1 and stuck is not null")
+        .bind(run.0)
         .execute(conn)
         .await
         .map(|_| ())
@@ -24,6 +29,10 @@ pub async fn post_deployment(
     sqlx::query("insert into inbox (deployment_id, event) values ($1, $2)")
         .bind(deployment.0)
         .bind(Json(event))
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query("update deployments set stuck = null where id = $1 and stuck is not null")
+        .bind(deployment.0)
         .execute(conn)
         .await
         .map(|_| ())

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, watch};
 
-/// The Postgres channel; payloads are `engine`, `builds`, `page` or `agent <id>`.
+/// The Postgres channel; payloads are `engine`, `builds`, `page`, `agents` or `agent <id>`.
 pub const CHANNEL: &str = "pipeyard";
 
 #[derive(Clone, Default)]
@@ -58,6 +58,11 @@ impl Wakes {
             "engine" => self.inner.engine.notify_one(),
             "builds" => self.inner.builds.notify_waiters(),
             "page" => self.inner.pages.send_modify(|count| *count += 1),
+            "agents" => {
+                for notify in lock(&self.inner.agents).values() {
+                    notify.notify_one();
+                }
+            }
             other => {
                 let id = other.strip_prefix("agent ").and_then(|id| id.parse().ok());
                 if let Some(id) = id {

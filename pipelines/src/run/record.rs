@@ -30,9 +30,17 @@ pub(super) fn record(
         Event::SourceFailed { action, attempt, message } => {
             fail(current(state, action, *attempt), message, now);
         }
-        Event::BuildFinished { action, attempt, outcome } => {
-            let Some(action) = current(state, action, *attempt) else { return };
+        Event::BuildFinished { action: name, attempt, outcome } => {
+            let Some(action) = current(state, name, *attempt) else { return };
+            let missing = missing_output(pipeline, name, outcome);
             build_finished(action, outcome, now);
+            if let Some(output) = missing {
+                let message = format!(
+                    "the build ended without its output {output}: give the buildspec an artifacts \
+                     section for it"
+                );
+                action.end(ActionState::Failed { message }, now);
+            }
         }
         Event::BuildLost { action, attempt, message } => {
             let Some(action) = current(state, action, *attempt) else { return };
@@ -110,6 +118,15 @@ fn build_finished(action: &mut Action, outcome: &BuildOutcome, now: Timestamp) {
         }
         BuildOutcome::Cancelled => action.end(ActionState::Stopped, now),
     }
+}
+
+/// An output the pipeline promises to later actions and a successful build did not make.
+fn missing_output(pipeline: &Pipeline, name: &str, outcome: &BuildOutcome) -> Option<String> {
+    let BuildOutcome::Succeeded { artifacts, .. } = outcome else { return None };
+    let mut actions = pipeline.stages.iter().flat_map(|stage| &stage.actions);
+    let declared = actions.find(|action| action.name == name)?;
+    let made = |output: &&String| artifacts.iter().any(|artifact| artifact.name == **output);
+    declared.outputs.iter().find(|output| !made(output)).cloned()
 }
 
 /// Once is forgiven and done again as a new, recorded attempt; the second time it fails.

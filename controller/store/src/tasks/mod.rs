@@ -171,16 +171,20 @@ pub async fn note_progress(
     Ok(done.rows_affected() == 1)
 }
 
-/// Builds held by agents that fell silent: task, and the agent's name.
-pub async fn builds_held_by(
+/// Builds nobody will end: held by an agent that is silent or revoked, or far over their time.
+/// Task, and the agent's name.
+pub async fn abandoned_builds(
     conn: &mut PgConnection,
-    agents: &[i64],
+    silence: Millis,
 ) -> sqlx::Result<Vec<(TaskId, String)>> {
     let rows: Vec<(i64, String)> = sqlx::query_as(
         "select tasks.id, agents.name from tasks join agents on agents.id = agent_id
-         where agent_id = any($1) and tasks.role = 'build' and finished_at is null",
+         where tasks.role = 'build' and finished_at is null
+           and (agents.state = 'revoked'
+                or agents.seen_at <= now() - $1 * interval '1 millisecond'
+                or claimed_at < now() - (timeout_ms + 120000) * interval '1 millisecond')",
     )
-    .bind(agents)
+    .bind(i64::try_from(silence.0).unwrap_or(i64::MAX))
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|(id, name)| (TaskId(id), name)).collect())

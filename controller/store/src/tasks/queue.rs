@@ -82,6 +82,7 @@ pub async fn claim_builds(
         "update tasks set agent_id = $1, claimed_at = now() where id in (
              select id from tasks
              where agent_id is null and finished_at is null and role = 'build' and not cancel
+               and exists (select from agents where agents.id = $1 and agents.state = 'active')
              order by id limit $2 for update skip locked)",
     )
     .bind(agent.0)

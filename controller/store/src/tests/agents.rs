@@ -54,6 +54,7 @@ async fn a_revoked_agent_is_nobody_and_a_silent_one_is_not_alive() {
     let (agent, credential) = join(&mut conn, Role::Deploy, "host-1").await;
     assert!(agents::list(&mut conn, HOUR).await.unwrap()[0].alive);
     assert!(!agents::list(&mut conn, Millis(0)).await.unwrap()[0].alive);
+    assert!(agents::newest_word_ago(&mut conn).await.unwrap() < HOUR);
     agents::note_seen(&mut conn, &[agent]).await.unwrap();
     assert!(agents::set_state(&mut conn, "host-1", "drained").await.unwrap());
     assert!(agents::by_credential(&mut conn, &credential).await.unwrap().unwrap().drained);

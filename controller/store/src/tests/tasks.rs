@@ -67,7 +67,17 @@ async fn a_build_is_claimed_by_one_agent() {
     assert!(tasks::may_fetch(&mut conn, a, &needed).await.unwrap());
     assert!(!tasks::may_fetch(&mut conn, b, &needed).await.unwrap(), "not its task");
     assert!(!tasks::may_fetch(&mut conn, a, &revision('b').bundle.digest).await.unwrap());
-    assert_eq!(tasks::builds_held_by(&mut conn, &[a.0]).await.unwrap(), [(key.task, "a".into())]);
+    let hour = Millis::from_minutes(60);
+    assert!(tasks::abandoned_builds(&mut conn, hour).await.unwrap().is_empty());
+    let lost = [(key.task, "a".to_owned())];
+    assert_eq!(tasks::abandoned_builds(&mut conn, Millis(0)).await.unwrap(), lost, "silent");
+    crate::agents::set_state(&mut conn, "a", "revoked").await.unwrap();
+    assert_eq!(tasks::abandoned_builds(&mut conn, hour).await.unwrap(), lost, "revoked");
+    assert_eq!(
+        tasks::claim_builds(&mut conn, a, 5).await.unwrap(),
+        0,
+        "revoked agents claim nothing"
+    );
 }
 
 #[tokio::test]
