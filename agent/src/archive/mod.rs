@@ -25,6 +25,7 @@ pub enum Format {
 #[derive(Debug, Clone)]
 pub struct Rules {
     pub links: Links,
+    pub modes: Modes,
     /// Sum of all files.
     pub bytes_max: u64,
     pub entries_max: u64,
@@ -38,9 +39,40 @@ pub enum Links {
     Any,
 }
 
+/// What becomes of the archive's permissions. Special bits are always dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Modes {
+    /// As the archive has them.
+    Kept,
+    /// Every directory can be entered by all, and nothing be written by others than its owner:
+    /// for scripts that run as other users than the one who may change them.
+    Sheltered,
+}
+
+impl Modes {
+    pub(self) fn of_file(self, mode: u32) -> u32 {
+        match self {
+            Modes::Kept => (mode & 0o777) | 0o600,
+            Modes::Sheltered => (mode & 0o755) | 0o600,
+        }
+    }
+
+    pub(self) fn of_directory(self, mode: u32) -> u32 {
+        match self {
+            Modes::Kept => (mode & 0o777) | 0o700,
+            Modes::Sheltered => 0o755,
+        }
+    }
+}
+
 impl Default for Rules {
     fn default() -> Rules {
-        Rules { links: Links::Within, bytes_max: 32 << 30, entries_max: 2_000_000 }
+        Rules {
+            links: Links::Within,
+            modes: Modes::Kept,
+            bytes_max: 32 << 30,
+            entries_max: 2_000_000,
+        }
     }
 }
 

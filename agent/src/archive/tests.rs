@@ -196,3 +196,29 @@ fn zips_follow_the_same_rules() {
         assert!(!case.target().exists());
     }
 }
+
+#[test]
+fn in_a_sheltered_tree_only_the_owner_can_write_and_everybody_can_enter() {
+    let rules = Rules { modes: Modes::Sheltered, ..Rules::default() };
+    let case = Case { rules, ..Case::new() };
+    let items = [
+        (D, "open", 0o777, ""),
+        (D, "shut", 0o700, ""),
+        (F, "open/hook", 0o777, "x"),
+        (F, "open/secret", 0o660, "x"),
+        (F, "not/named/file", 0o666, "x"),
+    ];
+    case.unpack(Format::Tar, &tar_of(&items)).unwrap();
+    for (name, expected) in [
+        ("", 0o755),
+        ("open", 0o755),
+        ("shut", 0o755),
+        ("not/named", 0o755),
+        ("open/hook", 0o755),
+        ("open/secret", 0o640),
+        ("not/named/file", 0o644),
+    ] {
+        let mode = case.target().join(name).metadata().unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode, expected, "{name}: {mode:o}");
+    }
+}

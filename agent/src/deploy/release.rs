@@ -2,15 +2,14 @@
 
 use super::fault::{Fault, Stop};
 use super::group::{Home, Standing};
-use crate::archive::{ArchiveError, Format, Rules, unpack};
+use crate::archive::{ArchiveError, Format, Modes, Rules, unpack};
 use crate::context::{ContentError, TaskContext};
 use crate::durable::{remove_tree, sync_dir, sync_files};
 use pipelines::ids::Digest;
 use pipelines::protocol::report::ErrorCode;
 use pipelines::protocol::task::Artifact;
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Both names of an appspec, in the order people use them.
@@ -56,11 +55,11 @@ pub fn put_in_place(file: &Path, releases: &Path, release: &Path) -> Result<u64,
             "the bundle is no archive: make it a .tar.zst, .tar.gz, .tar or .zip",
         )
     })?;
-    let unpacked = unpack(file, format, &fresh, &Rules::default()).map_err(|e| refusal(&e))?;
+    // Root runs scripts from here, now and at a later deployment: nobody else may change them.
+    let rules = Rules { modes: Modes::Sheltered, ..Rules::default() };
+    let unpacked = unpack(file, format, &fresh, &rules).map_err(|e| refusal(&e))?;
     let inner = inner_directory(&fresh).map_err(disk)?;
-    // Whoever runs the hooks may enter, whatever the archive said about its own top.
     let top = inner.as_deref().unwrap_or(&fresh);
-    std::fs::set_permissions(top, Permissions::from_mode(0o755)).map_err(disk)?;
     let files: Vec<PathBuf> = walkdir::WalkDir::new(top)
         .into_iter()
         .map(|entry| Ok(entry?.into_path()))
