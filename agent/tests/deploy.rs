@@ -2,7 +2,7 @@
 
 mod support;
 
-use pipelines::protocol::report::{ErrorCode, StepStatus};
+use pipelines::protocol::report::{ErrorCode, Outcome, StepStatus};
 use pipelines::protocol::task::Purpose;
 use pipelines::spec::appspec::FileExists;
 use std::os::unix::fs::PermissionsExt;
@@ -84,6 +84,33 @@ async fn a_kept_release_is_deployed_again_without_its_bundle() {
     assert_eq!(host.tree("app"), ["index = \"one\" 644 0"]);
     let installed = host.installed().remove(0);
     assert_eq!(installed.digest, Some(first.artifact.digest));
+}
+
+#[tokio::test]
+async fn a_kept_release_that_was_changed_is_fetched_again_or_refused() {
+    let mut host = Host::new();
+    let (one, two) = (hook("1"), hook("2"));
+    let files = revision(&one, &[("app/index", "one"), ("app/lib", "one")]);
+    let first = host.deploy(&files).await.artifact;
+    host.deploy(&revision(&two, &[("app/index", "two")])).await.succeeded();
+    let release = host.state().join("releases/web").join(first.digest.as_str());
+    let damage = || {
+        std::fs::write(release.join("app/left"), "by a hook").unwrap();
+        std::fs::write(release.join("app/index"), "bad").unwrap();
+        std::fs::remove_file(release.join("app/lib")).unwrap();
+    };
+
+    damage();
+    host.forget_offers();
+    let witness = host.witness();
+    let failed = host.deploy_artifact(first.clone(), |d| d.purpose = Purpose::Rollback).await;
+    let Outcome::Failed { error, .. } = failed.outcome else { panic!("{}", failed.log) };
+    assert!(!error.touched);
+    assert_eq!((host.witness(), host.tree("app")), (witness, vec!["index = \"two\" 644 0".into()]));
+
+    host.offer(&host.bundle(&files));
+    host.deploy_artifact(first, |d| d.purpose = Purpose::Rollback).await.succeeded();
+    assert_eq!(host.tree("app"), ["index = \"one\" 644 0", "lib = \"one\" 644 0"]);
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 //! touched, an installation is all or nothing, and a script is never run twice.
 //!
 //! `engine` is the sequence of steps, `events` those that run scripts; `recorder` keeps it in the
-//! journal. `release` has the bundle unpacked, `preflight` and `plan` look, `install` and `undo`
+//! journal. `release` has the bundle unpacked, `inventory`
+//! tells whether it still is what it was, `preflight` and `plan` look, `install` and `undo`
 //! act, `script` runs what the appspec names, `health` asks the application. `group` is what this
 //! host knows of a deployment group.
 
@@ -13,6 +14,7 @@ mod fault;
 mod group;
 mod health;
 mod install;
+mod inventory;
 pub mod local;
 mod output;
 mod permissions;
