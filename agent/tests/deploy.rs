@@ -325,3 +325,32 @@ async fn old_releases_go_and_pinned_ones_stay() {
     let kept = |n: usize| host.state().join("releases/web").join(artifacts[n].as_str()).is_dir();
     assert_eq!([0, 1, 2, 3, 4].map(kept), [true, false, false, true, true]);
 }
+
+#[tokio::test]
+async fn a_link_leads_a_deployment_elsewhere_only_if_root_made_it_and_never_to_the_agent() {
+    let mut host = Host::new();
+    let one = hook("1");
+    let files = [("app/conf.d/job", "one")];
+    host.deploy(&revision(&one, &files)).await.succeeded();
+    std::fs::create_dir(host.path("elsewhere")).unwrap();
+    std::fs::remove_dir_all(host.path("app/conf.d")).unwrap();
+    let link = host.path("app/conf.d");
+    std::os::unix::fs::symlink(host.path("elsewhere"), &link).unwrap();
+
+    std::os::unix::fs::lchown(&link, Some(65534), Some(65534)).unwrap();
+    let refused = host.deploy(&revision(&one, &files)).await;
+    let message = &refused.failed(ErrorCode::FileExists).message;
+    assert!(message.contains("conf.d is a link made by user 65534"), "{message}");
+    assert_eq!(host.tree("elsewhere").len(), 0);
+
+    std::os::unix::fs::lchown(&link, Some(0), Some(0)).unwrap();
+    host.deploy(&revision(&one, &files)).await.succeeded();
+    assert_eq!(host.read("elsewhere/job").as_deref(), Some("one"));
+
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(host.state().join("groups"), &link).unwrap();
+    let refused = host.deploy(&revision(&one, &files)).await;
+    let message = &refused.failed(ErrorCode::AppspecInvalid).message;
+    assert!(message.contains("the agent's own directory"), "{message}");
+    assert!(!host.state().join("groups/job").exists());
+}

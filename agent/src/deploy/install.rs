@@ -6,6 +6,7 @@
 
 use super::fault::Fault;
 use super::group::{Home, Kind, Manifest, Stand};
+use super::handle::Handle;
 use super::permissions::Attributes;
 use super::plan::{Item, Plan};
 use super::undo::{Before, Moved, Placed, Undo};
@@ -155,7 +156,10 @@ impl Change<'_> {
                 Ok(())
             }
             Change::Place(placed) => rename(&placed.fresh, &placed.path),
-            Change::Attributes(path, attributes) => about(path, attributes.apply(path)),
+            Change::Attributes(path, attributes) => {
+                let directory = Handle::open(path, Kind::Directory);
+                about(path, directory.and_then(|directory| attributes.apply(&directory)))
+            }
             Change::SyncNames(undo) => {
                 undo.sync();
                 Ok(())
@@ -175,12 +179,16 @@ fn about<T>(path: &Path, result: io::Result<T>) -> io::Result<T> {
 
 fn make_directory(path: &Path) -> io::Result<()> {
     std::fs::create_dir(path)?;
-    std::fs::set_permissions(path, Permissions::from_mode(0o755))
+    Handle::open(path, Kind::Directory)?.chmod(0o755)
 }
 
 fn write_fresh(item: &Item, fresh: &Path, attributes: Option<&Attributes>) -> io::Result<()> {
     match item.kind {
-        Kind::Link => symlink(std::fs::read_link(&item.source)?, fresh)?,
+        Kind::Link => {
+            symlink(std::fs::read_link(&item.source)?, fresh)?;
+            let link = Handle::open(fresh, Kind::Link)?;
+            attributes.map_or(Ok(()), |attributes| attributes.apply(&link))
+        }
         Kind::File | Kind::Directory => {
             let mut source = File::open(&item.source)?;
             let mode = source.metadata()?.permissions().mode() & 0o777;
@@ -191,9 +199,9 @@ fn write_fresh(item: &Item, fresh: &Path, attributes: Option<&Attributes>) -> io
             if attributes.is_none_or(|a| a.mode.is_none()) {
                 file.set_permissions(Permissions::from_mode(mode))?;
             }
+            attributes.map_or(Ok(()), |attributes| attributes.apply(&Handle::of(&file)))
         }
     }
-    attributes.map_or(Ok(()), |attributes| attributes.apply(fresh))
 }
 
 /// Keeps what is at `path` under a second name: the very same file, so that putting it back brings

@@ -137,3 +137,19 @@ fn a_crash_after_the_manifest_was_written_is_finished() {
         ]
     );
 }
+
+#[test]
+fn attributes_never_reach_through_a_link_that_was_put_in_the_place_of_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let (victim, link) = (dir.path().join("victim"), dir.path().join("link"));
+    std::fs::create_dir(&victim).unwrap();
+    std::fs::set_permissions(&victim, Permissions::from_mode(0o700)).unwrap();
+    symlink(&victim, &link).unwrap();
+    let open = Attributes { mode: Some(0o777), ..Attributes::default() };
+    Change::Attributes(&link, &open).make().unwrap_err();
+    let before = Before { path: link, uid: 0, gid: 0, mode: 0o777 };
+    let undo = Undo { attributes: vec![before], ..Undo::default() };
+    let home = Home::open(&dir.path().join("state"), "web").unwrap();
+    let _ = undo.revert(&home);
+    assert_eq!(victim.metadata().unwrap().mode() & 0o777, 0o700);
+}

@@ -12,6 +12,7 @@ mod engine;
 mod events;
 mod fault;
 mod group;
+mod handle;
 mod health;
 mod install;
 mod inventory;

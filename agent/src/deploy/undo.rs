@@ -2,12 +2,12 @@
 //! installation changes anything; every step can be done again, in any state a crash may leave.
 
 use super::group::{Home, Kind};
+use super::handle::Handle;
 use crate::durable::{read_json, remove_if_there, remove_tree, sync_parent, write_json};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// `undo.json`. While it exists the installation is half-way.
@@ -214,8 +214,9 @@ impl Placed {
 
 impl Before {
     fn revert(&self) -> io::Result<()> {
-        lchown(&self.path, Some(self.uid), Some(self.gid))?;
-        std::fs::set_permissions(&self.path, Permissions::from_mode(self.mode))
+        let directory = Handle::open(&self.path, Kind::Directory)?;
+        directory.chown(Some(self.uid), Some(self.gid))?;
+        directory.chmod(self.mode)
     }
 
     /// # Errors
