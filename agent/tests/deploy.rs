@@ -203,6 +203,18 @@ async fn a_file_in_the_way_follows_the_behavior_of_the_appspec_before_that_of_th
 }
 
 #[tokio::test]
+async fn a_pipe_where_a_directory_is_wanted_is_in_the_way_and_stays() {
+    let mut host = Host::new();
+    host.write("app/other", "x");
+    let mode = nix::sys::stat::Mode::S_IRWXU;
+    nix::unistd::mkfifo(&host.path("app/sub"), mode).unwrap();
+    let one = hook("1");
+    let refused = host.deploy(&revision(&one, &[("app/sub/file", "mine")])).await;
+    assert!(!refused.failed(ErrorCode::FileExists).touched);
+    assert!(host.path("app/sub").exists());
+}
+
+#[tokio::test]
 async fn links_stay_links_and_things_may_change_their_kind() {
     let mut host = Host::new();
     let one = hook("1");

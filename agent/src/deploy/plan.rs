@@ -236,7 +236,7 @@ impl Planner<'_> {
         let exists = match found {
             None => false,
             Some(meta) if meta.is_dir() => true,
-            Some(meta) if Kind::of(&meta) == owned => {
+            Some(meta) if owned.is_some() && Kind::of(&meta) == owned => {
                 self.plan.asides.insert(path.to_owned());
                 false
             }
