@@ -155,7 +155,7 @@ impl Change<'_> {
                 undo.sync();
                 Ok(())
             }
-            Change::Place(placed) => rename(&placed.fresh, &placed.path),
+            Change::Place(placed) => place(placed),
             Change::Attributes(path, attributes) => {
                 let directory = Handle::open(path, Kind::Directory);
                 about(path, directory.and_then(|directory| attributes.apply(&directory)))
@@ -170,6 +170,36 @@ impl Change<'_> {
 
 fn rename(from: &Path, to: &Path) -> io::Result<()> {
     about(from, std::fs::rename(from, to))
+}
+
+/// Gives new content its name. Where nothing was when it was planned, nothing may have come since,
+/// and `fresh` stays until the end: by it an undo knows our file from anybody else's.
+fn place(placed: &Placed) -> io::Result<()> {
+    let Placed { path, fresh, old } = placed;
+    if old.is_some() {
+        return rename(fresh, path);
+    }
+    let linked = match std::fs::hard_link(fresh, path) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => place_without_links(placed),
+        linked => linked,
+    };
+    about(path, linked)
+}
+
+/// On a file system without second names.
+fn place_without_links(placed: &Placed) -> io::Result<()> {
+    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+    if placed.path.symlink_metadata().is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    File::create(placed.marker())?.sync_all()?;
+    let flags = RenameFlags::RENAME_NOREPLACE;
+    match renameat2(AT_FDCWD, &placed.fresh, AT_FDCWD, &placed.path, flags) {
+        Err(nix::Error::EINVAL | nix::Error::ENOSYS) => {
+            std::fs::rename(&placed.fresh, &placed.path)
+        }
+        renamed => Ok(renamed?),
+    }
 }
 
 /// Says which path an error is about.

@@ -153,3 +153,55 @@ fn attributes_never_reach_through_a_link_that_was_put_in_the_place_of_ours() {
     let _ = undo.revert(&home);
     assert_eq!(victim.metadata().unwrap().mode() & 0o777, 0o700);
 }
+
+#[test]
+fn what_somebody_put_where_we_want_to_stays_theirs() {
+    let host = Host::new();
+    let theirs = host.dir.path().join("app/new/new");
+    let put = || {
+        std::fs::create_dir_all(theirs.parent().unwrap()).unwrap();
+        std::fs::write(&theirs, "theirs").unwrap();
+    };
+    // After the plan, before a crash.
+    let plan = host.plan("two");
+    prepare(&plan, "x").unwrap().save(&host.home).unwrap();
+    put();
+    assert_eq!(settle(&host.home).unwrap(), Settled::Undone);
+    assert_eq!(std::fs::read_to_string(&theirs).unwrap(), "theirs");
+    // While the new files are written.
+    std::fs::remove_dir_all(theirs.parent().unwrap()).unwrap();
+    let before = host.tree();
+    let undo = prepare(&plan, "y").unwrap();
+    undo.save(&host.home).unwrap();
+    let made = changes(&plan, &undo).iter().try_for_each(|change| {
+        if matches!(change, Change::Sync(_)) {
+            put();
+        }
+        change.make()
+    });
+    assert_eq!(made.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(settle(&host.home).unwrap(), Settled::Undone);
+    assert_eq!(std::fs::read_to_string(&theirs).unwrap(), "theirs");
+    std::fs::remove_dir_all(theirs.parent().unwrap()).unwrap();
+    assert_eq!(host.tree(), before);
+}
+
+#[test]
+fn a_file_system_without_second_names_is_undone_as_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let placed = Placed { path: at("path"), fresh: at(".pipeyard-x-1.new"), old: None };
+    let undo = Undo { items: vec![placed.clone()], ..Undo::default() };
+    let home = Home::open(&at("state"), "web").unwrap();
+    std::fs::write(&placed.fresh, "ours").unwrap();
+    place_without_links(&placed).unwrap();
+    assert_eq!(std::fs::read_to_string(&placed.path).unwrap(), "ours");
+    undo.revert(&home).unwrap();
+    assert!(!placed.path.exists() && !placed.marker().exists());
+    std::fs::write(&placed.fresh, "ours").unwrap();
+    std::fs::write(&placed.path, "theirs").unwrap();
+    place_without_links(&placed).unwrap_err();
+    undo.revert(&home).unwrap();
+    assert_eq!(std::fs::read_to_string(&placed.path).unwrap(), "theirs");
+    assert!(!placed.fresh.exists());
+}
