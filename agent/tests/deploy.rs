@@ -355,6 +355,12 @@ async fn a_link_leads_a_deployment_elsewhere_only_if_root_made_it_and_never_to_t
     assert!(message.contains("conf.d is a link made by user 65534"), "{message}");
     assert_eq!(host.tree("elsewhere").len(), 0);
 
+    // Nor is anything removed there.
+    host.write("elsewhere/job", "theirs");
+    host.deploy(&revision(&one, &[("app/other", "x")])).await.succeeded();
+    assert_eq!(host.read("elsewhere/job").as_deref(), Some("theirs"));
+    std::fs::remove_file(host.path("elsewhere/job")).unwrap();
+
     std::os::unix::fs::lchown(&link, Some(0), Some(0)).unwrap();
     host.deploy(&revision(&one, &files)).await.succeeded();
     assert_eq!(host.read("elsewhere/job").as_deref(), Some("one"));

@@ -315,6 +315,15 @@ impl Planner<'_> {
         WalkDir::new(directory).into_iter().all(ours)
     }
 
+    /// Whether what is at this path now may be a file of somebody else, somewhere else.
+    fn is_led_away(&self, path: &Path) -> bool {
+        let foreign = |above: &Path| {
+            above.symlink_metadata().is_ok_and(|meta| meta.is_symlink() && !may_lead(&meta))
+        };
+        path.ancestors().skip(1).any(foreign)
+            || path.parent().and_then(|p| Places::forbidden(p, self.scene.home.state())).is_some()
+    }
+
     /// What the previous revision of the group had and the new one lacks.
     fn tidy_up(&mut self) {
         let Some(own) = self.scene.own else { return };
@@ -323,6 +332,11 @@ impl Planner<'_> {
                 || self.plan.directories.contains_key(path)
                 || path.ancestors().any(|above| self.plan.asides.contains(above));
             if still {
+                continue;
+            }
+            if self.is_led_away(path) {
+                let text = format!("{} stays: a link made by others leads there", path.display());
+                self.plan.warnings.push(text);
                 continue;
             }
             let found = path.symlink_metadata().ok().and_then(|meta| Kind::of(&meta));
