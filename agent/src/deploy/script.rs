@@ -138,7 +138,11 @@ impl Script<'_> {
             let _ = gate.write_all(b"go\n").await;
         }
         drop(gate);
-        self.attend(child, pipe, &group).await.map_err(|e| self.cannot_start(&e))
+        self.attend(child, pipe, &group).await.map_err(|e| {
+            // Nobody looks after it any more.
+            group.kill();
+            self.cannot_start(&e)
+        })
     }
 
     fn cannot_start(&self, error: &io::Error) -> Fault {
