@@ -181,6 +181,20 @@ async fn a_cancel_kills_the_script_but_a_lapsed_lease_lets_it_finish() {
 }
 
 #[tokio::test]
+async fn what_may_have_been_half_installed_before_a_restart_is_not_called_untouched() {
+    let host = Host::new();
+    for resume in [false, true] {
+        let mut deploy = deploy(1, host.offer(b"never looked at"));
+        deploy.group = "no/name".into();
+        let ctx = host.context(1, Cancel::default());
+        match host.run(deploy, &ctx, resume).await {
+            Outcome::Failed { error, .. } => assert_eq!(error.touched, resume, "{error:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_interrupted_script_does_not_keep_a_half_installation_from_being_undone() {
     let host = Arc::new(Host::new());
     let script = "#!/bin/sh\necho begun >> $HOST/witness\nsleep 60\n";

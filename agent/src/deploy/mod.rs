@@ -43,7 +43,8 @@ use pipelines::protocol::task::{Deploy, Task};
 pub async fn run(_task: &Task, deploy: &Deploy, ctx: &TaskContext, resume: bool) -> Outcome {
     let home = match Home::open(&ctx.dirs.state, &deploy.group) {
         Ok(home) => home,
-        Err(e) => return failed(ErrorCode::AgentError, format!("preparing: {e}"), false),
+        // An earlier life of the agent may have come as far as the installation.
+        Err(e) => return failed(ErrorCode::AgentError, format!("preparing: {e}"), resume),
     };
     if resume {
         ctx.log.say("[agent] the agent was started again; the deployment goes on").await;
