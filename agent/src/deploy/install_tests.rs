@@ -113,7 +113,10 @@ fn a_crash_after_the_manifest_was_written_is_finished() {
     changes(&plan, &undo).iter().try_for_each(Change::make).unwrap();
     let entries = entries(&plan);
     let manifest = Manifest { install: "x".into(), stand: stand(2), entries };
+    let installed = || crate::deploy::installed(host.home.state()).remove(0).digest;
+    assert_eq!(installed(), None);
     host.home.set_manifest(&manifest).unwrap();
+    assert_eq!(installed(), Some(stand(2).digest), "also before all is cleaned up");
     assert_eq!(settle(&host.home).unwrap(), Settled::Finished);
     let names: Vec<String> = host
         .tree()
@@ -150,7 +153,7 @@ fn attributes_never_reach_through_a_link_that_was_put_in_the_place_of_ours() {
     let before = Before { path: link, uid: 0, gid: 0, mode: 0o777 };
     let undo = Undo { attributes: vec![before], ..Undo::default() };
     let home = Home::open(&dir.path().join("state"), "web").unwrap();
-    let _ = undo.revert(&home);
+    undo.revert(&home).unwrap();
     assert_eq!(victim.metadata().unwrap().mode() & 0o777, 0o700);
 }
 
@@ -204,4 +207,23 @@ fn a_file_system_without_second_names_is_undone_as_well() {
     undo.revert(&home).unwrap();
     assert_eq!(std::fs::read_to_string(&placed.path).unwrap(), "theirs");
     assert!(!placed.fresh.exists());
+}
+
+#[test]
+fn a_directory_that_was_removed_meanwhile_does_not_keep_an_undo_from_ending() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::open(&dir.path().join("state"), "web").unwrap();
+    let at = |name: &str| dir.path().join("gone").join(name);
+    let moved = Moved { path: at("a"), old: at("b") };
+    let placed = Placed { path: at("c"), fresh: at("d"), old: Some(at("e")) };
+    let undo = Undo {
+        items: vec![placed.clone(), Placed { old: None, ..placed }],
+        asides: vec![moved.clone()],
+        removals: vec![moved],
+        directories: vec![at("f")],
+        attributes: vec![Before { path: at("g"), uid: 0, gid: 0, mode: 0o700 }],
+        ..Undo::default()
+    };
+    undo.save(&home).unwrap();
+    assert_eq!(settle(&home).unwrap(), Settled::Undone);
 }

@@ -177,13 +177,20 @@ fn remove_if_empty(directory: &Path) -> io::Result<()> {
     }
 }
 
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
 impl Moved {
     fn revert(&self) -> io::Result<()> {
-        if is_there(&self.old) { std::fs::rename(&self.old, &self.path) } else { Ok(()) }
+        match std::fs::rename(&self.old, &self.path) {
+            Err(e) if is_gone(&e) => Ok(()),
+            renamed => renamed,
+        }
     }
 }
 
@@ -237,7 +244,11 @@ fn same(one: &Metadata, other: &Metadata) -> bool {
 
 impl Before {
     fn revert(&self) -> io::Result<()> {
-        let directory = Handle::open(&self.path, Kind::Directory)?;
+        let directory = match Handle::open(&self.path, Kind::Directory) {
+            // Whoever removed it took its attributes along.
+            Err(e) if is_gone(&e) => return Ok(()),
+            directory => directory?,
+        };
         directory.chown(Some(self.uid), Some(self.gid))?;
         directory.chmod(self.mode)
     }
