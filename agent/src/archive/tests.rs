@@ -1,7 +1,7 @@
 //! Good archives come out as they went in; hostile ones leave nothing behind.
 
 use super::*;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use tar::{Builder, EntryType, Header};
 
@@ -220,5 +220,42 @@ fn in_a_sheltered_tree_only_the_owner_can_write_and_everybody_can_enter() {
     ] {
         let mode = case.target().join(name).metadata().unwrap().permissions().mode() & 0o7777;
         assert_eq!(mode, expected, "{name}: {mode:o}");
+    }
+}
+
+#[test]
+fn metadata_is_not_taken_into_memory_without_a_limit() {
+    for kind in [b'L', b'K', b'x', b'g', b'5'] {
+        let mut builder = Builder::new(zstd::Encoder::new(Vec::new(), 1).unwrap());
+        let mut header = Header::new_gnu();
+        header.set_entry_type(EntryType::new(kind));
+        header.set_path("x").unwrap();
+        header.set_mode(0o644);
+        header.set_size(40 << 20);
+        header.set_cksum();
+        builder.append(&header, io::repeat(b'a').take(40 << 20)).unwrap();
+        let bytes = builder.into_inner().unwrap().finish().unwrap();
+        let case = Case::new();
+        let error = case.unpack(Format::TarZst, &bytes).unwrap_err().to_string();
+        assert!(error.contains("longer than is allowed"), "{}: {error}", kind as char);
+        assert!(!case.target().exists());
+    }
+}
+
+#[test]
+fn long_names_and_their_files_come_out_as_they_went_in() {
+    let long = format!("{}/file", ["directory"; 40].join("/"));
+    let mut builder = Builder::new(Vec::new());
+    for name in [long.as_str(), "short"] {
+        let mut header = Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_size(300 << 10);
+        builder.append_pax_extensions([("comment", "c".repeat(9000).as_bytes())]).unwrap();
+        builder.append_data(&mut header, name, io::repeat(b'a').take(300 << 10)).unwrap();
+    }
+    let case = Case::new();
+    case.unpack(Format::Tar, &builder.into_inner().unwrap()).unwrap();
+    for name in [long.as_str(), "short"] {
+        assert_eq!(case.target().join(name).metadata().unwrap().len(), 300 << 10);
     }
 }
