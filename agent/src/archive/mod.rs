@@ -21,6 +21,9 @@ pub enum Format {
     Zip,
 }
 
+/// Left free on the disk: no archive may take the last of it from the host.
+const SPACE_LEFT: u64 = 64 << 20;
+
 /// What an archive may hold.
 #[derive(Debug, Clone)]
 pub struct Rules {
@@ -129,6 +132,8 @@ pub fn unpack(
     let disk = |source| ArchiveError::Disk { path: archive.display().to_string(), source };
     let file = BufReader::with_capacity(1 << 17, File::open(archive).map_err(disk)?);
     let mut sink = Sink::new(target, rules)?;
+    let space = crate::context::free_bytes(target).map_err(disk)?;
+    sink.space = space.saturating_sub(SPACE_LEFT);
     let result = match format {
         Format::Tar => tar_reader::read(file, &mut sink),
         Format::TarGz => tar_reader::read(flate2::bufread::MultiGzDecoder::new(file), &mut sink),

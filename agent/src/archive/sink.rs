@@ -14,6 +14,8 @@ use std::time::{Duration, SystemTime};
 pub struct Sink<'r> {
     target: PathBuf,
     rules: &'r Rules,
+    /// Bytes that may be written before the disk counts as full.
+    pub space: u64,
     /// Relative to the target.
     directories: HashSet<PathBuf>,
     files: HashSet<PathBuf>,
@@ -31,6 +33,7 @@ impl<'r> Sink<'r> {
         let sink = Sink {
             target: target.to_owned(),
             rules,
+            space: u64::MAX,
             directories: HashSet::from([PathBuf::new()]),
             files: HashSet::new(),
             entries: 0,
@@ -65,7 +68,7 @@ impl<'r> Sink<'r> {
         content: &mut impl Read,
     ) -> Result<(), ArchiveError> {
         let path = self.admit_leaf(name)?;
-        let room = self.rules.bytes_max - self.done.bytes;
+        let room = self.rules.bytes_max.min(self.space) - self.done.bytes;
         let mode = self.rules.modes.of_file(mode);
         let made = File::options()
             .write(true)
@@ -87,6 +90,9 @@ impl<'r> Sink<'r> {
             Err(e) if content.failed => return Err(ArchiveError::damaged(e)),
             written => written.map_err(|e| self.disk(&path, e))?,
         };
+        if written > room && self.space < self.rules.bytes_max {
+            return Err(self.disk(&path, io::ErrorKind::StorageFull.into()));
+        }
         if written > room {
             return Err(ArchiveError::refused(name, "makes more bytes than are allowed"));
         }

@@ -259,3 +259,14 @@ fn long_names_and_their_files_come_out_as_they_went_in() {
         assert_eq!(case.target().join(name).metadata().unwrap().len(), 300 << 10);
     }
 }
+
+#[test]
+fn an_archive_larger_than_the_disk_stops_before_the_disk_is_full() {
+    let case = Case::new();
+    let mut sink = Sink::new(&case.target(), &case.rules).unwrap();
+    sink.space = 10;
+    sink.file(b"fits", 0o644, None, &mut &b"12345"[..]).unwrap();
+    let error = sink.file(b"more", 0o644, None, &mut io::repeat(b'x').take(1 << 20)).unwrap_err();
+    assert!(error.is_disk_full(), "{error}");
+    assert_eq!(case.target().join("more").metadata().unwrap().len(), 6);
+}
