@@ -96,7 +96,11 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
 /// # Errors
 /// When it is there and cannot be removed.
 pub fn remove_if_there(path: &Path) -> io::Result<()> {
-    absent_is_fine(std::fs::remove_file(path))
+    match std::fs::remove_file(path) {
+        // Something above it is a file.
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => Ok(()),
+        removed => absent_is_fine(removed),
+    }
 }
 
 /// Removes a directory with all in it; one that is not there is fine.

@@ -2,7 +2,7 @@
 
 mod support;
 
-use pipelines::protocol::report::{ErrorCode, StepStatus};
+use pipelines::protocol::report::{ErrorCode, Outcome, StepStatus};
 use pipelines::protocol::task::Purpose;
 use pipelines::spec::appspec::FileExists;
 use std::os::unix::fs::PermissionsExt;
@@ -84,6 +84,33 @@ async fn a_kept_release_is_deployed_again_without_its_bundle() {
     assert_eq!(host.tree("app"), ["index = \"one\" 644 0"]);
     let installed = host.installed().remove(0);
     assert_eq!(installed.digest, Some(first.artifact.digest));
+}
+
+#[tokio::test]
+async fn a_kept_release_that_was_changed_is_fetched_again_or_refused() {
+    let mut host = Host::new();
+    let (one, two) = (hook("1"), hook("2"));
+    let files = revision(&one, &[("app/index", "one"), ("app/lib", "one")]);
+    let first = host.deploy(&files).await.artifact;
+    host.deploy(&revision(&two, &[("app/index", "two")])).await.succeeded();
+    let release = host.state().join("releases/web").join(first.digest.as_str());
+    let damage = || {
+        std::fs::write(release.join("app/left"), "by a hook").unwrap();
+        std::fs::write(release.join("app/index"), "bad").unwrap();
+        std::fs::remove_file(release.join("app/lib")).unwrap();
+    };
+
+    damage();
+    host.forget_offers();
+    let witness = host.witness();
+    let failed = host.deploy_artifact(first.clone(), |d| d.purpose = Purpose::Rollback).await;
+    let Outcome::Failed { error, .. } = failed.outcome else { panic!("{}", failed.log) };
+    assert!(!error.touched);
+    assert_eq!((host.witness(), host.tree("app")), (witness, vec!["index = \"two\" 644 0".into()]));
+
+    host.offer(&host.bundle(&files));
+    host.deploy_artifact(first, |d| d.purpose = Purpose::Rollback).await.succeeded();
+    assert_eq!(host.tree("app"), ["index = \"one\" 644 0", "lib = \"one\" 644 0"]);
 }
 
 #[tokio::test]
@@ -173,6 +200,18 @@ async fn a_file_in_the_way_follows_the_behavior_of_the_appspec_before_that_of_th
         let left = (expected == "theirs").then_some("theirs");
         assert_eq!(host.read("app/file").as_deref(), left);
     }
+}
+
+#[tokio::test]
+async fn a_pipe_where_a_directory_is_wanted_is_in_the_way_and_stays() {
+    let mut host = Host::new();
+    host.write("app/other", "x");
+    let mode = nix::sys::stat::Mode::S_IRWXU;
+    nix::unistd::mkfifo(&host.path("app/sub"), mode).unwrap();
+    let one = hook("1");
+    let refused = host.deploy(&revision(&one, &[("app/sub/file", "mine")])).await;
+    assert!(!refused.failed(ErrorCode::FileExists).touched);
+    assert!(host.path("app/sub").exists());
 }
 
 #[tokio::test]
@@ -297,4 +336,39 @@ async fn old_releases_go_and_pinned_ones_stay() {
     }
     let kept = |n: usize| host.state().join("releases/web").join(artifacts[n].as_str()).is_dir();
     assert_eq!([0, 1, 2, 3, 4].map(kept), [true, false, false, true, true]);
+}
+
+#[tokio::test]
+async fn a_link_leads_a_deployment_elsewhere_only_if_root_made_it_and_never_to_the_agent() {
+    let mut host = Host::new();
+    let one = hook("1");
+    let files = [("app/conf.d/job", "one")];
+    host.deploy(&revision(&one, &files)).await.succeeded();
+    std::fs::create_dir(host.path("elsewhere")).unwrap();
+    std::fs::remove_dir_all(host.path("app/conf.d")).unwrap();
+    let link = host.path("app/conf.d");
+    std::os::unix::fs::symlink(host.path("elsewhere"), &link).unwrap();
+
+    std::os::unix::fs::lchown(&link, Some(65534), Some(65534)).unwrap();
+    let refused = host.deploy(&revision(&one, &files)).await;
+    let message = &refused.failed(ErrorCode::FileExists).message;
+    assert!(message.contains("conf.d is a link made by user 65534"), "{message}");
+    assert_eq!(host.tree("elsewhere").len(), 0);
+
+    // Nor is anything removed there.
+    host.write("elsewhere/job", "theirs");
+    host.deploy(&revision(&one, &[("app/other", "x")])).await.succeeded();
+    assert_eq!(host.read("elsewhere/job").as_deref(), Some("theirs"));
+    std::fs::remove_file(host.path("elsewhere/job")).unwrap();
+
+    std::os::unix::fs::lchown(&link, Some(0), Some(0)).unwrap();
+    host.deploy(&revision(&one, &files)).await.succeeded();
+    assert_eq!(host.read("elsewhere/job").as_deref(), Some("one"));
+
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(host.state().join("groups"), &link).unwrap();
+    let refused = host.deploy(&revision(&one, &files)).await;
+    let message = &refused.failed(ErrorCode::AppspecInvalid).message;
+    assert!(message.contains("the agent's own directory"), "{message}");
+    assert!(!host.state().join("groups/job").exists());
 }

@@ -181,6 +181,48 @@ async fn a_cancel_kills_the_script_but_a_lapsed_lease_lets_it_finish() {
 }
 
 #[tokio::test]
+async fn what_may_have_been_half_installed_before_a_restart_is_not_called_untouched() {
+    let host = Host::new();
+    for resume in [false, true] {
+        let mut deploy = deploy(1, host.offer(b"never looked at"));
+        deploy.group = "no/name".into();
+        let ctx = host.context(1, Cancel::default());
+        match host.run(deploy, &ctx, resume).await {
+            Outcome::Failed { error, .. } => assert_eq!(error.touched, resume, "{error:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_script_does_not_keep_a_half_installation_from_being_undone() {
+    let host = Arc::new(Host::new());
+    let script = "#!/bin/sh\necho begun >> $HOST/witness\nsleep 60\n";
+    let spec = appspec("  AfterInstall: [{location: s.sh}]");
+    let bundle = host.bundle(&[("appspec.yml", &spec), ("s.sh", script)]);
+    let wish = deploy(1, host.offer(&bundle));
+    let ctx = host.context(1, Cancel::default());
+    let (running, again) = (host.clone(), wish.clone());
+    let run = tokio::spawn(async move { running.run(again, &ctx, false).await });
+    wait_until("the script", || !host.witness().is_empty()).await;
+    run.abort();
+    let _ = run.await;
+    std::fs::create_dir(host.path("half")).unwrap();
+    let half = serde_json::json!({
+        "install": "x", "asides": [], "directories": [host.path("half")], "items": [],
+        "removals": [], "leave": [], "attributes": [],
+    });
+    let undo = host.state().join("groups/web/undo.json");
+    std::fs::write(&undo, half.to_string()).unwrap();
+    let ctx = host.context(1, Cancel::default());
+    match host.run(wish, &ctx, true).await {
+        Outcome::Failed { error, .. } => assert_eq!(error.code, ErrorCode::Interrupted),
+        other => panic!("{other:?}"),
+    }
+    assert!(!host.path("half").exists() && !undo.exists());
+}
+
+#[tokio::test]
 async fn a_broken_stop_script_fails_the_deployment_unless_it_is_forgiven() {
     let mut host = Host::new();
     let script = "#!/bin/sh\necho $LIFECYCLE_EVENT >> $HOST/witness\n\

@@ -21,10 +21,14 @@ pub enum Format {
     Zip,
 }
 
+/// Left free on the disk: no archive may take the last of it from the host.
+const SPACE_LEFT: u64 = 64 << 20;
+
 /// What an archive may hold.
 #[derive(Debug, Clone)]
 pub struct Rules {
     pub links: Links,
+    pub modes: Modes,
     /// Sum of all files.
     pub bytes_max: u64,
     pub entries_max: u64,
@@ -38,9 +42,40 @@ pub enum Links {
     Any,
 }
 
+/// What becomes of the archive's permissions. Special bits are always dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Modes {
+    /// As the archive has them.
+    Kept,
+    /// Every directory can be entered by all, and nothing be written by others than its owner:
+    /// for scripts that run as other users than the one who may change them.
+    Sheltered,
+}
+
+impl Modes {
+    pub(self) fn of_file(self, mode: u32) -> u32 {
+        match self {
+            Modes::Kept => (mode & 0o777) | 0o600,
+            Modes::Sheltered => (mode & 0o755) | 0o600,
+        }
+    }
+
+    pub(self) fn of_directory(self, mode: u32) -> u32 {
+        match self {
+            Modes::Kept => (mode & 0o777) | 0o700,
+            Modes::Sheltered => 0o755,
+        }
+    }
+}
+
 impl Default for Rules {
     fn default() -> Rules {
-        Rules { links: Links::Within, bytes_max: 32 << 30, entries_max: 2_000_000 }
+        Rules {
+            links: Links::Within,
+            modes: Modes::Kept,
+            bytes_max: 32 << 30,
+            entries_max: 2_000_000,
+        }
     }
 }
 
@@ -97,6 +132,8 @@ pub fn unpack(
     let disk = |source| ArchiveError::Disk { path: archive.display().to_string(), source };
     let file = BufReader::with_capacity(1 << 17, File::open(archive).map_err(disk)?);
     let mut sink = Sink::new(target, rules)?;
+    let space = crate::context::free_bytes(target).map_err(disk)?;
+    sink.space = space.saturating_sub(SPACE_LEFT);
     let result = match format {
         Format::Tar => tar_reader::read(file, &mut sink),
         Format::TarGz => tar_reader::read(flate2::bufread::MultiGzDecoder::new(file), &mut sink),

@@ -1,7 +1,7 @@
 //! The directory an archive is unpacked to. Knows every directory it made itself, and writes below
 //! no other.
 
-use super::{ArchiveError, Links, Rules, Unpacked};
+use super::{ArchiveError, Links, Modes, Rules, Unpacked};
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{File, Permissions};
@@ -14,6 +14,8 @@ use std::time::{Duration, SystemTime};
 pub struct Sink<'r> {
     target: PathBuf,
     rules: &'r Rules,
+    /// Bytes that may be written before the disk counts as full.
+    pub space: u64,
     /// Relative to the target.
     directories: HashSet<PathBuf>,
     files: HashSet<PathBuf>,
@@ -28,14 +30,17 @@ impl<'r> Sink<'r> {
         if std::fs::read_dir(target).map_err(disk)?.next().is_some() {
             return Err(disk(io::ErrorKind::DirectoryNotEmpty.into()));
         }
-        Ok(Sink {
+        let sink = Sink {
             target: target.to_owned(),
             rules,
+            space: u64::MAX,
             directories: HashSet::from([PathBuf::new()]),
             files: HashSet::new(),
             entries: 0,
             done: Unpacked::default(),
-        })
+        };
+        sink.shelter(Path::new(""))?;
+        Ok(sink)
     }
 
     pub fn done(self) -> Unpacked {
@@ -49,7 +54,7 @@ impl<'r> Sink<'r> {
         }
         self.parents(&path, name)?;
         self.make_directory(&path, name)?;
-        let permissions = Permissions::from_mode((mode & 0o777) | 0o700);
+        let permissions = Permissions::from_mode(self.rules.modes.of_directory(mode));
         std::fs::set_permissions(self.target.join(&path), permissions)
             .map_err(|e| self.disk(&path, e))
     }
@@ -63,11 +68,12 @@ impl<'r> Sink<'r> {
         content: &mut impl Read,
     ) -> Result<(), ArchiveError> {
         let path = self.admit_leaf(name)?;
-        let room = self.rules.bytes_max - self.done.bytes;
+        let room = self.rules.bytes_max.min(self.space) - self.done.bytes;
+        let mode = self.rules.modes.of_file(mode);
         let made = File::options()
             .write(true)
             .create_new(true)
-            .mode((mode & 0o777) | 0o600)
+            .mode(mode)
             .custom_flags(nix::libc::O_NOFOLLOW)
             .open(self.target.join(&path));
         let mut file = match made {
@@ -84,8 +90,16 @@ impl<'r> Sink<'r> {
             Err(e) if content.failed => return Err(ArchiveError::damaged(e)),
             written => written.map_err(|e| self.disk(&path, e))?,
         };
+        if written > room && self.space < self.rules.bytes_max {
+            return Err(self.disk(&path, io::ErrorKind::StorageFull.into()));
+        }
         if written > room {
             return Err(ArchiveError::refused(name, "makes more bytes than are allowed"));
+        }
+        if self.rules.modes == Modes::Sheltered {
+            // Also when the agent was started with an umask that hides files from others.
+            let permissions = Permissions::from_mode(mode);
+            file.set_permissions(permissions).map_err(|e| self.disk(&path, e))?;
         }
         if let Some(seconds) = mtime {
             let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.min(u32::MAX.into()));
@@ -167,9 +181,19 @@ impl<'r> Sink<'r> {
             made => {
                 made.map_err(|e| self.disk(path, e))?;
                 self.directories.insert(path.to_owned());
-                Ok(())
+                self.shelter(path)
             }
         }
+    }
+
+    /// Directories the archive does not mention have the modes of those it does.
+    fn shelter(&self, directory: &Path) -> Result<(), ArchiveError> {
+        if self.rules.modes == Modes::Kept {
+            return Ok(());
+        }
+        let permissions = Permissions::from_mode(self.rules.modes.of_directory(0));
+        std::fs::set_permissions(self.target.join(directory), permissions)
+            .map_err(|e| self.disk(directory, e))
     }
 
     fn disk(&self, path: &Path, source: io::Error) -> ArchiveError {

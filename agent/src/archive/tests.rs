@@ -1,7 +1,7 @@
 //! Good archives come out as they went in; hostile ones leave nothing behind.
 
 use super::*;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use tar::{Builder, EntryType, Header};
 
@@ -195,4 +195,78 @@ fn zips_follow_the_same_rules() {
         assert!(case.unpack(Format::Zip, &zip_of(&bad)).is_err(), "{bad:?}");
         assert!(!case.target().exists());
     }
+}
+
+#[test]
+fn in_a_sheltered_tree_only_the_owner_can_write_and_everybody_can_enter() {
+    let rules = Rules { modes: Modes::Sheltered, ..Rules::default() };
+    let case = Case { rules, ..Case::new() };
+    let items = [
+        (D, "open", 0o777, ""),
+        (D, "shut", 0o700, ""),
+        (F, "open/hook", 0o777, "x"),
+        (F, "open/secret", 0o660, "x"),
+        (F, "not/named/file", 0o666, "x"),
+    ];
+    case.unpack(Format::Tar, &tar_of(&items)).unwrap();
+    for (name, expected) in [
+        ("", 0o755),
+        ("open", 0o755),
+        ("shut", 0o755),
+        ("not/named", 0o755),
+        ("open/hook", 0o755),
+        ("open/secret", 0o640),
+        ("not/named/file", 0o644),
+    ] {
+        let mode = case.target().join(name).metadata().unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode, expected, "{name}: {mode:o}");
+    }
+}
+
+#[test]
+fn metadata_is_not_taken_into_memory_without_a_limit() {
+    for kind in [b'L', b'K', b'x', b'g', b'5'] {
+        let mut builder = Builder::new(zstd::Encoder::new(Vec::new(), 1).unwrap());
+        let mut header = Header::new_gnu();
+        header.set_entry_type(EntryType::new(kind));
+        header.set_path("x").unwrap();
+        header.set_mode(0o644);
+        header.set_size(40 << 20);
+        header.set_cksum();
+        builder.append(&header, io::repeat(b'a').take(40 << 20)).unwrap();
+        let bytes = builder.into_inner().unwrap().finish().unwrap();
+        let case = Case::new();
+        let error = case.unpack(Format::TarZst, &bytes).unwrap_err().to_string();
+        assert!(error.contains("longer than is allowed"), "{}: {error}", kind as char);
+        assert!(!case.target().exists());
+    }
+}
+
+#[test]
+fn long_names_and_their_files_come_out_as_they_went_in() {
+    let long = format!("{}/file", ["directory"; 40].join("/"));
+    let mut builder = Builder::new(Vec::new());
+    for name in [long.as_str(), "short"] {
+        let mut header = Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_size(300 << 10);
+        builder.append_pax_extensions([("comment", "c".repeat(9000).as_bytes())]).unwrap();
+        builder.append_data(&mut header, name, io::repeat(b'a').take(300 << 10)).unwrap();
+    }
+    let case = Case::new();
+    case.unpack(Format::Tar, &builder.into_inner().unwrap()).unwrap();
+    for name in [long.as_str(), "short"] {
+        assert_eq!(case.target().join(name).metadata().unwrap().len(), 300 << 10);
+    }
+}
+
+#[test]
+fn an_archive_larger_than_the_disk_stops_before_the_disk_is_full() {
+    let case = Case::new();
+    let mut sink = Sink::new(&case.target(), &case.rules).unwrap();
+    sink.space = 10;
+    sink.file(b"fits", 0o644, None, &mut &b"12345"[..]).unwrap();
+    let error = sink.file(b"more", 0o644, None, &mut io::repeat(b'x').take(1 << 20)).unwrap_err();
+    assert!(error.is_disk_full(), "{error}");
+    assert_eq!(case.target().join("more").metadata().unwrap().len(), 6);
 }

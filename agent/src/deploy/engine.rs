@@ -88,11 +88,15 @@ impl Job<'_> {
                 return failed(fault, None, Vec::new(), true);
             }
         };
+        // Half an installation is never left behind, however the task ends.
+        let settled = self.settle().await;
+        if let Err(fault) = &settled {
+            self.say("Install", &fault.message).await;
+        }
         if let Some(running) = record.interrupted() {
             return self.interrupted(&mut record, &running).await;
         }
-        if let Err(fault) = self.settle().await {
-            self.say("Install", &fault.message).await;
+        if let Err(fault) = settled {
             return failed(fault, Some("Install"), record.steps(), record.touched());
         }
         let mut target = None;

@@ -108,10 +108,14 @@ impl Job<'_> {
         let ended = script.run(|group| record.script_begins(event, location, group)).await;
         let took = Millis(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
         let exit_code = ended.as_ref().ok().and_then(|ended| ended.exit_code());
-        if ended.is_ok() {
-            record.script_ended(event, exit_code, took).await?;
-        }
-        let (code, what) = match ended? {
+        // Also when it could not be attended to: a later life would take it for interrupted.
+        let noted = match record.interrupted() {
+            Some(_) => record.script_ended(event, exit_code, took).await,
+            None => Ok(()),
+        };
+        let ended = ended?;
+        noted?;
+        let (code, what) = match ended {
             Ended::Exit(0) => return Ok(()),
             Ended::Told => return Err(Stop::Told),
             Ended::Exit(code) => (ErrorCode::ScriptFailed, format!("exited with {code}")),

@@ -8,6 +8,7 @@
 //! releases/GROUP/DIGEST/       bundles, unpacked
 //! ```
 
+use super::undo::Undo;
 use crate::durable::{read_json, sync_parent, write_json};
 use pipelines::ids::{DeploymentId, Digest, is_name};
 use pipelines::protocol::poll::Installed;
@@ -192,9 +193,13 @@ pub fn installed(state: &Path) -> Vec<Installed> {
         let home = Home { name: group.clone(), state: state.to_owned() };
         // Only the head of the manifest is wanted here, but it is read a few times a minute at
         // most.
-        let stand = match home.manifest() {
-            Ok(manifest) if !home.undo_path().exists() => manifest.map(|m| m.stand),
-            Ok(_) => None,
+        let whole = home.manifest().and_then(|manifest| {
+            // Once the manifest is of it, an installation is whole, whatever is left to clean up.
+            let undo = read_json::<Undo>(&home.undo_path())?;
+            Ok(manifest.filter(|m| undo.is_none_or(|undo| undo.install == m.install)))
+        });
+        let stand = match whole {
+            Ok(manifest) => manifest.map(|m| m.stand),
             Err(e) => {
                 tracing::error!("cannot read what is installed of {group}: {e}");
                 None

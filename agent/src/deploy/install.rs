@@ -6,6 +6,7 @@
 
 use super::fault::Fault;
 use super::group::{Home, Kind, Manifest, Stand};
+use super::handle::Handle;
 use super::permissions::Attributes;
 use super::plan::{Item, Plan};
 use super::undo::{Before, Moved, Placed, Undo};
@@ -154,8 +155,11 @@ impl Change<'_> {
                 undo.sync();
                 Ok(())
             }
-            Change::Place(placed) => rename(&placed.fresh, &placed.path),
-            Change::Attributes(path, attributes) => about(path, attributes.apply(path)),
+            Change::Place(placed) => place(placed),
+            Change::Attributes(path, attributes) => {
+                let directory = Handle::open(path, Kind::Directory);
+                about(path, directory.and_then(|directory| attributes.apply(&directory)))
+            }
             Change::SyncNames(undo) => {
                 undo.sync();
                 Ok(())
@@ -168,6 +172,36 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
     about(from, std::fs::rename(from, to))
 }
 
+/// Gives new content its name. Where nothing was when it was planned, nothing may have come since,
+/// and `fresh` stays until the end: by it an undo knows our file from anybody else's.
+fn place(placed: &Placed) -> io::Result<()> {
+    let Placed { path, fresh, old } = placed;
+    if old.is_some() {
+        return rename(fresh, path);
+    }
+    let linked = match std::fs::hard_link(fresh, path) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => place_without_links(placed),
+        linked => linked,
+    };
+    about(path, linked)
+}
+
+/// On a file system without second names.
+fn place_without_links(placed: &Placed) -> io::Result<()> {
+    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+    if placed.path.symlink_metadata().is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    File::create(placed.marker())?.sync_all()?;
+    let flags = RenameFlags::RENAME_NOREPLACE;
+    match renameat2(AT_FDCWD, &placed.fresh, AT_FDCWD, &placed.path, flags) {
+        Err(nix::Error::EINVAL | nix::Error::ENOSYS) => {
+            std::fs::rename(&placed.fresh, &placed.path)
+        }
+        renamed => Ok(renamed?),
+    }
+}
+
 /// Says which path an error is about.
 fn about<T>(path: &Path, result: io::Result<T>) -> io::Result<T> {
     result.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))
@@ -175,12 +209,16 @@ fn about<T>(path: &Path, result: io::Result<T>) -> io::Result<T> {
 
 fn make_directory(path: &Path) -> io::Result<()> {
     std::fs::create_dir(path)?;
-    std::fs::set_permissions(path, Permissions::from_mode(0o755))
+    Handle::open(path, Kind::Directory)?.chmod(0o755)
 }
 
 fn write_fresh(item: &Item, fresh: &Path, attributes: Option<&Attributes>) -> io::Result<()> {
     match item.kind {
-        Kind::Link => symlink(std::fs::read_link(&item.source)?, fresh)?,
+        Kind::Link => {
+            symlink(std::fs::read_link(&item.source)?, fresh)?;
+            let link = Handle::open(fresh, Kind::Link)?;
+            attributes.map_or(Ok(()), |attributes| attributes.apply(&link))
+        }
         Kind::File | Kind::Directory => {
             let mut source = File::open(&item.source)?;
             let mode = source.metadata()?.permissions().mode() & 0o777;
@@ -191,9 +229,9 @@ fn write_fresh(item: &Item, fresh: &Path, attributes: Option<&Attributes>) -> io
             if attributes.is_none_or(|a| a.mode.is_none()) {
                 file.set_permissions(Permissions::from_mode(mode))?;
             }
+            attributes.map_or(Ok(()), |attributes| attributes.apply(&Handle::of(&file)))
         }
     }
-    attributes.map_or(Ok(()), |attributes| attributes.apply(fresh))
 }
 
 /// Keeps what is at `path` under a second name: the very same file, so that putting it back brings

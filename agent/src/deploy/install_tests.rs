@@ -113,7 +113,10 @@ fn a_crash_after_the_manifest_was_written_is_finished() {
     changes(&plan, &undo).iter().try_for_each(Change::make).unwrap();
     let entries = entries(&plan);
     let manifest = Manifest { install: "x".into(), stand: stand(2), entries };
+    let installed = || crate::deploy::installed(host.home.state()).remove(0).digest;
+    assert_eq!(installed(), None);
     host.home.set_manifest(&manifest).unwrap();
+    assert_eq!(installed(), Some(stand(2).digest), "also before all is cleaned up");
     assert_eq!(settle(&host.home).unwrap(), Settled::Finished);
     let names: Vec<String> = host
         .tree()
@@ -136,4 +139,91 @@ fn a_crash_after_the_manifest_was_written_is_finished() {
             "/tree"
         ]
     );
+}
+
+#[test]
+fn attributes_never_reach_through_a_link_that_was_put_in_the_place_of_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let (victim, link) = (dir.path().join("victim"), dir.path().join("link"));
+    std::fs::create_dir(&victim).unwrap();
+    std::fs::set_permissions(&victim, Permissions::from_mode(0o700)).unwrap();
+    symlink(&victim, &link).unwrap();
+    let open = Attributes { mode: Some(0o777), ..Attributes::default() };
+    Change::Attributes(&link, &open).make().unwrap_err();
+    let before = Before { path: link, uid: 0, gid: 0, mode: 0o777 };
+    let undo = Undo { attributes: vec![before], ..Undo::default() };
+    let home = Home::open(&dir.path().join("state"), "web").unwrap();
+    undo.revert(&home).unwrap();
+    assert_eq!(victim.metadata().unwrap().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn what_somebody_put_where_we_want_to_stays_theirs() {
+    let host = Host::new();
+    let theirs = host.dir.path().join("app/new/new");
+    let put = || {
+        std::fs::create_dir_all(theirs.parent().unwrap()).unwrap();
+        std::fs::write(&theirs, "theirs").unwrap();
+    };
+    // After the plan, before a crash.
+    let plan = host.plan("two");
+    prepare(&plan, "x").unwrap().save(&host.home).unwrap();
+    put();
+    assert_eq!(settle(&host.home).unwrap(), Settled::Undone);
+    assert_eq!(std::fs::read_to_string(&theirs).unwrap(), "theirs");
+    // While the new files are written.
+    std::fs::remove_dir_all(theirs.parent().unwrap()).unwrap();
+    let before = host.tree();
+    let undo = prepare(&plan, "y").unwrap();
+    undo.save(&host.home).unwrap();
+    let made = changes(&plan, &undo).iter().try_for_each(|change| {
+        if matches!(change, Change::Sync(_)) {
+            put();
+        }
+        change.make()
+    });
+    assert_eq!(made.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    assert_eq!(settle(&host.home).unwrap(), Settled::Undone);
+    assert_eq!(std::fs::read_to_string(&theirs).unwrap(), "theirs");
+    std::fs::remove_dir_all(theirs.parent().unwrap()).unwrap();
+    assert_eq!(host.tree(), before);
+}
+
+#[test]
+fn a_file_system_without_second_names_is_undone_as_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let placed = Placed { path: at("path"), fresh: at(".pipeyard-x-1.new"), old: None };
+    let undo = Undo { items: vec![placed.clone()], ..Undo::default() };
+    let home = Home::open(&at("state"), "web").unwrap();
+    std::fs::write(&placed.fresh, "ours").unwrap();
+    place_without_links(&placed).unwrap();
+    assert_eq!(std::fs::read_to_string(&placed.path).unwrap(), "ours");
+    undo.revert(&home).unwrap();
+    assert!(!placed.path.exists() && !placed.marker().exists());
+    std::fs::write(&placed.fresh, "ours").unwrap();
+    std::fs::write(&placed.path, "theirs").unwrap();
+    place_without_links(&placed).unwrap_err();
+    undo.revert(&home).unwrap();
+    assert_eq!(std::fs::read_to_string(&placed.path).unwrap(), "theirs");
+    assert!(!placed.fresh.exists());
+}
+
+#[test]
+fn a_directory_that_was_removed_meanwhile_does_not_keep_an_undo_from_ending() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::open(&dir.path().join("state"), "web").unwrap();
+    let at = |name: &str| dir.path().join("gone").join(name);
+    let moved = Moved { path: at("a"), old: at("b") };
+    let placed = Placed { path: at("c"), fresh: at("d"), old: Some(at("e")) };
+    let undo = Undo {
+        items: vec![placed.clone(), Placed { old: None, ..placed }],
+        asides: vec![moved.clone()],
+        removals: vec![moved],
+        directories: vec![at("f")],
+        attributes: vec![Before { path: at("g"), uid: 0, gid: 0, mode: 0o700 }],
+        ..Undo::default()
+    };
+    undo.save(&home).unwrap();
+    assert_eq!(settle(&home).unwrap(), Settled::Undone);
 }

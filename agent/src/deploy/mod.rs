@@ -3,7 +3,8 @@
 //! touched, an installation is all or nothing, and a script is never run twice.
 //!
 //! `engine` is the sequence of steps, `events` those that run scripts; `recorder` keeps it in the
-//! journal. `release` has the bundle unpacked, `preflight` and `plan` look, `install` and `undo`
+//! journal. `release` has the bundle unpacked, `inventory`
+//! tells whether it still is what it was, `preflight` and `plan` look, `install` and `undo`
 //! act, `script` runs what the appspec names, `health` asks the application. `group` is what this
 //! host knows of a deployment group.
 
@@ -11,8 +12,10 @@ mod engine;
 mod events;
 mod fault;
 mod group;
+mod handle;
 mod health;
 mod install;
+mod inventory;
 pub mod local;
 mod output;
 mod permissions;
@@ -40,7 +43,8 @@ use pipelines::protocol::task::{Deploy, Task};
 pub async fn run(_task: &Task, deploy: &Deploy, ctx: &TaskContext, resume: bool) -> Outcome {
     let home = match Home::open(&ctx.dirs.state, &deploy.group) {
         Ok(home) => home,
-        Err(e) => return failed(ErrorCode::AgentError, format!("preparing: {e}"), false),
+        // An earlier life of the agent may have come as far as the installation.
+        Err(e) => return failed(ErrorCode::AgentError, format!("preparing: {e}"), resume),
     };
     if resume {
         ctx.log.say("[agent] the agent was started again; the deployment goes on").await;

@@ -1,5 +1,7 @@
 //! The appspec's `permissions`: which of the planned paths they are about, and how they are set.
 
+use super::group::Kind;
+use super::handle::Handle;
 use super::plan::{Plan, Problem};
 use globset::{GlobBuilder, GlobMatcher};
 use nix::unistd::{Gid, Group, Uid, User};
@@ -7,9 +9,7 @@ use pipelines::protocol::report::ErrorCode;
 use pipelines::spec::appspec::{AclKind, Context, Permission, PermissionType};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -139,24 +139,24 @@ impl Attributes {
     ///
     /// # Errors
     /// When one of them cannot be set.
-    pub fn apply(&self, path: &Path) -> io::Result<()> {
+    pub fn apply(&self, to: &Handle<'_>) -> io::Result<()> {
         // The owner first: the kernel takes the setuid bit away when the owner changes.
         if self.owner.is_some() || self.group.is_some() {
-            lchown(path, self.owner, self.group)?;
+            to.chown(self.owner, self.group)?;
         }
-        if path.symlink_metadata()?.is_symlink() {
+        if to.kind == Kind::Link {
             return Ok(());
         }
         if let Some(mode) = self.mode {
-            std::fs::set_permissions(path, Permissions::from_mode(mode))?;
+            to.chmod(mode)?;
         }
         if !self.acls.is_empty() {
             let entries = self.acls.join(",");
             let words = ["-b", "-m", &entries, "--"].map(OsStr::new);
-            command("setfacl", &words, path)?;
+            command("setfacl", &words, &to.path())?;
         }
         match &self.context {
-            Some(context) if selinux() => change_context(context, path),
+            Some(context) if selinux() => change_context(context, &to.path()),
             Some(_) | None => Ok(()),
         }
     }
@@ -190,7 +190,6 @@ fn command(program: &str, words: &[&OsStr], path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::group::Kind;
     use super::super::plan::{Directory, Item};
     use super::*;
 

@@ -23,16 +23,22 @@ impl Places {
             return Err(format!("destination '{destination}' has '..' in it"));
         }
         let path: PathBuf = path.components().collect();
+        match Places::forbidden(&path, state) {
+            Some(why) => Err(format!("destination '{destination}' {why}")),
+            None => Ok(path),
+        }
+    }
+
+    /// Why nothing may be written at this place, if so.
+    pub fn forbidden(path: &Path, state: &Path) -> Option<String> {
         // Links on the way decide where the files would really land.
-        let real = real(&path);
-        let inside = |root: &Path| real.starts_with(root) || path.starts_with(root);
+        let landing = real(path);
+        let inside = |root: &Path| landing.starts_with(root) || path.starts_with(root);
         if let Some(root) = NEVER.iter().find(|root| inside(Path::new(root))) {
-            return Err(format!("destination '{destination}' lies in {root}"));
+            return Some(format!("lies in {root}"));
         }
-        if inside(state) {
-            return Err(format!("destination '{destination}' lies in the agent's own directory"));
-        }
-        Ok(path)
+        let own = inside(state) || inside(&real(state));
+        own.then(|| "lies in the agent's own directory".to_owned())
     }
 }
 
@@ -62,6 +68,9 @@ mod tests {
         for bad in bad {
             assert!(Places::check(bad, &state).is_err(), "{bad}");
         }
+        let other = dir.path().join("other");
+        std::os::unix::fs::symlink(dir.path(), &other).unwrap();
+        assert!(Places::check(&inside, &other.join("state")).is_err(), "by another way");
         assert_eq!(Places::check("/srv//app/./x/", &state), Ok("/srv/app/x".into()));
         assert_eq!(Places::check("/", &state), Ok("/".into()));
     }

@@ -9,6 +9,7 @@ use pipelines::protocol::report::ErrorCode;
 use pipelines::spec::appspec::{Appspec, FileExists, FileMapping};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
@@ -231,22 +232,40 @@ impl Planner<'_> {
         // Below something that goes out of the way there is nothing.
         let hidden = path.ancestors().skip(1).any(|above| self.plan.asides.contains(above));
         let found = if hidden { None } else { path.symlink_metadata().ok() };
+        let mut is_link = false;
         let exists = match found {
             None => false,
             Some(meta) if meta.is_dir() => true,
-            Some(meta) if Kind::of(&meta) == owned => {
+            Some(meta) if owned.is_some() && Kind::of(&meta) == owned => {
                 self.plan.asides.insert(path.to_owned());
                 false
             }
-            // Administrators link directories elsewhere; that is theirs to decide.
-            Some(_) if path.is_dir() => true,
+            // Administrators link directories elsewhere; that is theirs to decide. From anybody
+            // else it would be a way to have us write where they may not.
+            Some(meta) if path.is_dir() => {
+                if !may_lead(&meta) {
+                    let text = format!(
+                        "{} is a link made by user {}, which is not followed: a directory is wanted",
+                        path.display(),
+                        meta.uid()
+                    );
+                    return self.problem(ErrorCode::FileExists, text);
+                }
+                is_link = true;
+                true
+            }
             Some(_) => {
                 let text = format!("{} is in the way: a directory is wanted", path.display());
                 self.problem(ErrorCode::FileExists, text);
                 return;
             }
         };
-        let ours = !exists || owned == Some(Kind::Directory);
+        let forbidden = Places::forbidden(path, self.scene.home.state());
+        if let Some(why) = forbidden.filter(|_| !hidden && !self.plan.asides.contains(path)) {
+            let text = format!("{} {why}: nothing may be written there", path.display());
+            self.problem(ErrorCode::AppspecInvalid, text);
+        }
+        let ours = !exists || (owned == Some(Kind::Directory) && !is_link);
         self.plan.directories.insert(path.to_owned(), Directory { exists, ours });
     }
 
@@ -296,6 +315,15 @@ impl Planner<'_> {
         WalkDir::new(directory).into_iter().all(ours)
     }
 
+    /// Whether what is at this path now may be a file of somebody else, somewhere else.
+    fn is_led_away(&self, path: &Path) -> bool {
+        let foreign = |above: &Path| {
+            above.symlink_metadata().is_ok_and(|meta| meta.is_symlink() && !may_lead(&meta))
+        };
+        path.ancestors().skip(1).any(foreign)
+            || path.parent().and_then(|p| Places::forbidden(p, self.scene.home.state())).is_some()
+    }
+
     /// What the previous revision of the group had and the new one lacks.
     fn tidy_up(&mut self) {
         let Some(own) = self.scene.own else { return };
@@ -304,6 +332,11 @@ impl Planner<'_> {
                 || self.plan.directories.contains_key(path)
                 || path.ancestors().any(|above| self.plan.asides.contains(above));
             if still {
+                continue;
+            }
+            if self.is_led_away(path) {
+                let text = format!("{} stays: a link made by others leads there", path.display());
+                self.plan.warnings.push(text);
                 continue;
             }
             let found = path.symlink_metadata().ok().and_then(|meta| Kind::of(&meta));
@@ -329,12 +362,16 @@ impl Planner<'_> {
     }
 }
 
+/// Whether a link may decide where a directory is.
+fn may_lead(link: &std::fs::Metadata) -> bool {
+    [0, nix::unistd::Uid::effective().as_raw()].contains(&link.uid())
+}
+
 /// Whether everything fits, on each file system by itself.
 ///
 /// # Errors
 /// A problem per file system that is too full.
 pub fn check_space(plan: &Plan) -> io::Result<Vec<Problem>> {
-    use std::os::unix::fs::MetadataExt;
     let mut wanted: BTreeMap<u64, (u64, PathBuf)> = BTreeMap::new();
     for (path, item) in &plan.items {
         let Some(there) = path.ancestors().skip(1).find(|above| above.is_dir()) else { continue };

@@ -54,6 +54,13 @@ impl Account {
         })
     }
 
+    /// Why `agent`, the user this process is, could not become this user.
+    #[must_use]
+    pub fn refusal(&self, agent: Uid) -> Option<String> {
+        let can = agent.is_root() || agent == self.uid;
+        (!can).then(|| format!("the agent runs as user {agent}, and only root can do that"))
+    }
+
     /// Makes `command` run as this user. A no-op for the user this process is.
     #[expect(unsafe_code, reason = "std has no safe way to set supplementary groups")]
     pub fn assume(&self, command: &mut Command) {
@@ -71,5 +78,19 @@ impl Account {
                 Ok(())
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_root_becomes_somebody_else() {
+        let root = Account::named("root").unwrap().unwrap();
+        let nobody = Account::named("nobody").unwrap().unwrap();
+        assert_eq!(nobody.refusal(root.uid), None);
+        assert_eq!(nobody.refusal(nobody.uid), None);
+        assert!(root.refusal(nobody.uid).unwrap().contains("only root"));
     }
 }

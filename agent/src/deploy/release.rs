@@ -1,16 +1,17 @@
 //! Release directories: a bundle unpacked once, named by its digest, kept while it may be wanted.
 
+use super::engine::blocking;
 use super::fault::{Fault, Stop};
 use super::group::{Home, Standing};
-use crate::archive::{ArchiveError, Format, Rules, unpack};
+use super::inventory::{self, Found};
+use crate::archive::{ArchiveError, Format, Modes, Rules, unpack};
 use crate::context::{ContentError, TaskContext};
-use crate::durable::{remove_tree, sync_dir, sync_files};
+use crate::durable::{remove_if_there, remove_tree, sync_dir, sync_files};
 use pipelines::ids::Digest;
 use pipelines::protocol::report::ErrorCode;
 use pipelines::protocol::task::Artifact;
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Both names of an appspec, in the order people use them.
@@ -20,8 +21,13 @@ pub const APPSPECS: [&str; 2] = ["appspec.yml", "appspec.yaml"];
 pub async fn provide(ctx: &TaskContext, home: &Home, bundle: &Artifact) -> Result<String, Stop> {
     let release = home.release(&bundle.digest);
     let short = bundle.digest.short().to_owned();
-    if release.is_dir() {
-        return Ok(format!("revision {short} is on this host already"));
+    match kept(&release).await? {
+        Kept::Not => {}
+        Kept::Whole(text) => return Ok(format!("revision {short} is on this host already{text}")),
+        Kept::Damaged(why) => {
+            let text = format!("[DownloadBundle] the kept revision {short} is not used: {why}");
+            ctx.log.say(&text).await;
+        }
     }
     let file = ctx.dirs.work.join("bundle");
     ctx.content.fetch(bundle, &file).await.map_err(|e| match e {
@@ -44,7 +50,31 @@ pub async fn provide(ctx: &TaskContext, home: &Home, bundle: &Artifact) -> Resul
     Ok(format!("revision {short}: {size} bytes, {files} files"))
 }
 
-/// Unpacks an archive to `release`, or leaves nothing there. Blocks.
+enum Kept {
+    Not,
+    Whole(String),
+    Damaged(String),
+}
+
+async fn kept(release: &Path) -> Result<Kept, Fault> {
+    if release.symlink_metadata().is_err() {
+        return Ok(Kept::Not);
+    }
+    let release = release.to_owned();
+    let verified = blocking(move || inventory::verify(&release)).await?;
+    Ok(match verified.map_err(|e| Fault::disk("looking at the kept bundle", &e))? {
+        Found::Whole { removed: 0 } => Kept::Whole(String::new()),
+        Found::Whole { removed } => {
+            Kept::Whole(format!("; what was left in it was removed: {removed}"))
+        }
+        Found::Damaged(why) => Kept::Damaged(why),
+    })
+}
+
+/// Unpacks an archive to `release`, in place of what is there. Blocks.
+///
+/// # Errors
+/// When the archive is refused or the disk fails; no half release is left behind.
 pub fn put_in_place(file: &Path, releases: &Path, release: &Path) -> Result<u64, Fault> {
     let disk = |e: io::Error| Fault::disk("keeping the bundle", &e);
     let name = release.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -56,21 +86,39 @@ pub fn put_in_place(file: &Path, releases: &Path, release: &Path) -> Result<u64,
             "the bundle is no archive: make it a .tar.zst, .tar.gz, .tar or .zip",
         )
     })?;
-    let unpacked = unpack(file, format, &fresh, &Rules::default()).map_err(|e| refusal(&e))?;
+    // Root runs scripts from here, now and at a later deployment: nobody else may change them.
+    let rules = Rules { modes: Modes::Sheltered, ..Rules::default() };
+    let unpacked = unpack(file, format, &fresh, &rules).map_err(|e| refusal(&e))?;
     let inner = inner_directory(&fresh).map_err(disk)?;
-    // Whoever runs the hooks may enter, whatever the archive said about its own top.
     let top = inner.as_deref().unwrap_or(&fresh);
-    std::fs::set_permissions(top, Permissions::from_mode(0o755)).map_err(disk)?;
     let files: Vec<PathBuf> = walkdir::WalkDir::new(top)
         .into_iter()
         .map(|entry| Ok(entry?.into_path()))
         .collect::<io::Result<_>>()
         .map_err(disk)?;
     sync_files(files.iter().map(PathBuf::as_path)).map_err(disk)?;
-    std::fs::rename(top, release).map_err(disk)?;
+    inventory::take(top, release).map_err(disk)?;
+    if release.symlink_metadata().is_ok() {
+        let bad = releases.join(format!(".{name}.bad"));
+        remove(&bad).map_err(disk)?;
+        std::fs::rename(release, &bad).map_err(disk)?;
+        std::fs::rename(top, release).map_err(disk)?;
+        remove(&bad).map_err(disk)?;
+    } else {
+        std::fs::rename(top, release).map_err(disk)?;
+    }
     sync_dir(releases).map_err(disk)?;
     remove_tree(&fresh).map_err(disk)?;
     Ok(unpacked.files)
+}
+
+/// Removes whatever it is.
+fn remove(path: &Path) -> io::Result<()> {
+    match path.symlink_metadata() {
+        Ok(meta) if meta.is_dir() => remove_tree(path),
+        Ok(_) => remove_if_there(path),
+        Err(_) => Ok(()),
+    }
 }
 
 fn refusal(error: &ArchiveError) -> Fault {
@@ -112,10 +160,13 @@ pub fn prune(home: &Home, standing: &Standing, keep: u32, wanted: &[Digest]) -> 
     let Ok(entries) = std::fs::read_dir(home.releases()) else { return removed };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if kept.contains(&name.as_str()) {
+        let inventory_of = inventory::release_of(&name);
+        if kept.contains(&inventory_of.unwrap_or(&name)) {
             continue;
         }
-        match remove_tree(&entry.path()) {
+        match remove(&entry.path()) {
+            // It goes with its release, which is what people know.
+            Ok(()) if inventory_of.is_some() => {}
             Ok(()) => removed.push(name),
             Err(e) => tracing::warn!("cannot remove release {name} of {}: {e}", home.name()),
         }
@@ -138,7 +189,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::open(dir.path(), "web").unwrap();
         for n in 1..=8 {
-            std::fs::create_dir(home.release(&digest(n))).unwrap();
+            let release = home.release(&digest(n));
+            std::fs::create_dir(&release).unwrap();
+            inventory::take(&release, &release).unwrap();
         }
         std::fs::create_dir(home.releases().join(".half.new")).unwrap();
         let good = Stand { digest: digest(1), deployment: DeploymentId(1) };
@@ -149,5 +202,9 @@ mod tests {
         let mut expected = vec![".half.new".to_owned()];
         expected.extend([2, 3, 6, 8].map(|n| digest(n).to_string()));
         assert_eq!(removed, expected);
+        for n in 1..=8 {
+            let release = home.release(&digest(n));
+            assert_eq!(inventory::path_of(&release).exists(), release.exists(), "{n}");
+        }
     }
 }

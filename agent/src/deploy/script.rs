@@ -6,6 +6,7 @@ use super::output::{Drain, Lines, drain};
 use super::privileges::Account;
 use super::processes::{GRACE, Group, holders};
 use crate::context::{Cancel, LogWriter};
+use nix::unistd::Uid;
 use pipelines::protocol::report::ErrorCode;
 use pipelines::spec::appspec::Hook;
 use pipelines::time::Millis;
@@ -108,9 +109,13 @@ pub fn account(hook: &Hook) -> Result<Account, Fault> {
         let message = format!("script '{}' is to run as '{name}': {why}", hook.location);
         Fault::of_script(ErrorCode::AppspecInvalid, &hook.location, message)
     };
-    found
+    let account = found
         .map_err(|e| wrong(e.to_string()))?
-        .ok_or_else(|| wrong("there is no such user on this host".to_owned()))
+        .ok_or_else(|| wrong("there is no such user on this host".to_owned()))?;
+    match account.refusal(Uid::effective()) {
+        Some(why) => Err(wrong(why)),
+        None => Ok(account),
+    }
 }
 
 impl Script<'_> {
@@ -138,7 +143,11 @@ impl Script<'_> {
             let _ = gate.write_all(b"go\n").await;
         }
         drop(gate);
-        self.attend(child, pipe, &group).await.map_err(|e| self.cannot_start(&e))
+        self.attend(child, pipe, &group).await.map_err(|e| {
+            // Nobody looks after it any more.
+            group.kill();
+            self.cannot_start(&e)
+        })
     }
 
     fn cannot_start(&self, error: &io::Error) -> Fault {
@@ -167,7 +176,7 @@ impl Script<'_> {
         let (ours, theirs) = io::pipe()?;
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(GATE).arg("sh");
-        if self.hook.sudo && !nix::unistd::Uid::effective().is_root() {
+        if self.hook.sudo && !Uid::effective().is_root() {
             command.args(["sudo", "-n", "-E", "--"]);
         }
         command

@@ -2,12 +2,13 @@
 //! installation changes anything; every step can be done again, in any state a crash may leave.
 
 use super::group::{Home, Kind};
+use super::handle::Handle;
 use crate::durable::{read_json, remove_if_there, remove_tree, sync_parent, write_json};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::fs::Permissions;
+use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// `undo.json`. While it exists the installation is half-way.
@@ -32,7 +33,8 @@ pub struct Moved {
     pub old: PathBuf,
 }
 
-/// A file or link that is written as `fresh`, then renamed to `path`.
+/// A file or link that is written as `fresh`, then renamed to `path`; where nothing was, `path`
+/// becomes a second name of it until all is done.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Placed {
     pub path: PathBuf,
@@ -112,8 +114,8 @@ impl Undo {
                 Err(_) => {}
             }
         }
-        for old in self.items.iter().filter_map(|item| item.old.as_ref()) {
-            remove_if_there(old)?;
+        for item in &self.items {
+            item.forget()?;
         }
         let mut leave = self.leave.clone();
         leave.sort();
@@ -175,47 +177,80 @@ fn remove_if_empty(directory: &Path) -> io::Result<()> {
     }
 }
 
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
 impl Moved {
     fn revert(&self) -> io::Result<()> {
-        if is_there(&self.old) { std::fs::rename(&self.old, &self.path) } else { Ok(()) }
+        match std::fs::rename(&self.old, &self.path) {
+            Err(e) if is_gone(&e) => Ok(()),
+            renamed => renamed,
+        }
     }
 }
 
 impl Placed {
+    /// There from before `fresh` loses its name, where `path` cannot be a second name of it.
+    #[must_use]
+    pub fn marker(&self) -> PathBuf {
+        self.fresh.with_extension("placed")
+    }
+
+    fn forget(&self) -> io::Result<()> {
+        if let Some(old) = &self.old {
+            return remove_if_there(old);
+        }
+        remove_if_there(&self.fresh)?;
+        remove_if_there(&self.marker())
+    }
+
     fn revert(&self) -> io::Result<()> {
+        let Some(old) = &self.old else { return self.revert_new() };
         if is_there(&self.fresh) {
             // Not renamed yet, so `path` is what it was. The second name goes first: while `fresh`
             // is there, this can be told again after another crash.
-            if let Some(old) = &self.old {
-                remove_if_there(old)?;
-            }
+            remove_if_there(old)?;
             return remove_if_there(&self.fresh);
         }
-        match &self.old {
-            Some(old) if is_there(old) => {
-                std::fs::rename(old, &self.path)?;
-                // Renaming one name of a file over another name of the same file leaves both.
-                remove_if_there(old)
-            }
-            Some(_) => Ok(()),
-            None => match self.path.symlink_metadata() {
-                // The old directory, not put aside yet.
-                Ok(meta) if Kind::of(&meta) == Some(Kind::Directory) => Ok(()),
-                Ok(_) => remove_if_there(&self.path),
-                Err(_) => Ok(()),
-            },
+        if !is_there(old) {
+            return Ok(());
         }
+        std::fs::rename(old, &self.path)?;
+        // Renaming one name of a file over another name of the same file leaves both.
+        remove_if_there(old)
     }
+
+    /// Whatever is at `path` and is not ours came from somebody else, and stays.
+    fn revert_new(&self) -> io::Result<()> {
+        let placed = match self.fresh.symlink_metadata() {
+            Ok(fresh) => self.path.symlink_metadata().is_ok_and(|meta| same(&meta, &fresh)),
+            Err(_) => is_there(&self.marker()),
+        };
+        if placed {
+            remove_if_there(&self.path)?;
+        }
+        self.forget()
+    }
+}
+
+fn same(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 impl Before {
     fn revert(&self) -> io::Result<()> {
-        lchown(&self.path, Some(self.uid), Some(self.gid))?;
-        std::fs::set_permissions(&self.path, Permissions::from_mode(self.mode))
+        let directory = match Handle::open(&self.path, Kind::Directory) {
+            // Whoever removed it took its attributes along.
+            Err(e) if is_gone(&e) => return Ok(()),
+            directory => directory?,
+        };
+        directory.chown(Some(self.uid), Some(self.gid))?;
+        directory.chmod(self.mode)
     }
 
     /// # Errors
