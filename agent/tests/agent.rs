@@ -285,6 +285,21 @@ async fn a_lower_epoch_or_generation_is_refused_also_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_task_queued_before_the_controller_started_again_runs() {
+    let scene = Scene::new().await;
+    scene.let_go();
+    let mut task = scene.want(1);
+    task.epoch = 5;
+    scene.stub.change(|world| {
+        world.epoch = 6;
+        world.tasks = vec![task];
+    });
+    let _agent = Agent::run(&scene.stub, &scene.state());
+    let outcome = scene.stub.outcome(key(1)).await;
+    assert!(matches!(outcome, Outcome::Succeeded { .. }), "{outcome:?}");
+}
+
+#[tokio::test]
 async fn silence_longer_than_the_lease_starts_nothing_further() {
     let scene = Scene::new().await;
     let lease = |world: &mut support::World| {
