@@ -210,6 +210,19 @@ async fn a_report_whose_answer_was_lost_is_repeated() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_finds_nothing_ends_no_work_and_loses_no_log() {
+    let scene = Scene::new().await;
+    scene.want(1);
+    let _agent = Agent::run(&scene.stub, &scene.state());
+    scene.witness("d-1 BeforeInstall begins").await;
+    scene.stub.change(|world| world.not_found = 3);
+    scene.let_go();
+    let outcome = scene.stub.outcome(key(1)).await;
+    assert!(matches!(outcome, Outcome::Succeeded { .. }), "{outcome:?}");
+    assert!(scene.stub.world().log(key(1)).contains("[AfterInstall] [h.sh] hello from d-1\n"));
+}
+
+#[tokio::test]
 async fn a_cancel_reaches_a_running_hook_and_a_waiting_task() {
     let scene = Scene::new().await;
     scene.want(1);
