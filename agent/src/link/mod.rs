@@ -80,7 +80,8 @@ impl Link {
             Role::Deploy => 0,
         };
         let cache = Cache::open(&state.cache(), cache_bytes_max).context("opening the cache")?;
-        let held = held::restore(&state.tasks()).context("reading the tasks of an earlier life")?;
+        let held = held::restore(&state.tasks(), &state.done())
+            .context("reading the tasks of an earlier life")?;
         let slots = match setup.role {
             Role::Build => setup.slots.max(1),
             Role::Deploy => 1,
@@ -110,7 +111,11 @@ impl Link {
     /// Removes containers an earlier life left behind and no task of this one claims. Not being able
     /// to is no reason not to work: the engine may come later.
     pub async fn sweep(&self) {
-        let held: Vec<_> = self.held().keys().copied().collect();
+        let mut held = match held::keys(&self.state.tasks()) {
+            Ok(keys) => keys,
+            Err(e) => return tracing::warn!("cannot tell which containers are of use: {e}"),
+        };
+        held.extend(self.held().keys().copied());
         match crate::build::sweep(&self.settings, &held).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "removed containers of an earlier life"),

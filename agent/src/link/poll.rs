@@ -226,12 +226,15 @@ impl Link {
         let done = held::done(&self.state.done(), key)?;
         let admitted = self.fence.lock().unwrap_or_else(PoisonError::into_inner).admit(&task)?;
         let held = Held::accept(&self.state.tasks(), task)?;
-        if let Some(outcome) = done {
+        let end = match (done, admitted) {
             // Acknowledged before, so the controller has lost its memory of it: the same answer
             // again.
-            held.finish(outcome)?;
-        } else if let Err(stale) = admitted {
-            held.finish(refusal(&stale.to_string()))?;
+            (Some(outcome), _) => Some(outcome),
+            (None, Err(stale)) if !held.is_finished() => Some(refusal(&stale.to_string())),
+            (None, _) => None,
+        };
+        if let Some(Err(e)) = end.map(|outcome| held.finish(outcome)) {
+            tracing::warn!(task.id = %key.task, "an answer would not survive a crash: {e}");
         }
         self.held().insert(key, held.clone());
         Ok(Some(held))

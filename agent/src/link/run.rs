@@ -50,7 +50,8 @@ async fn turn(link: &Arc<Link>, held: &Arc<Held>, place: &Place) -> io::Result<O
     }
     let begun = held.clone();
     tokio::task::spawn_blocking(move || begun.begin()).await.map_err(io::Error::other)??;
-    Ok(within_limits(link, held.task(), ctx, resume.is_some()).await)
+    let task = held.task().ok_or_else(|| io::Error::other("the task is not there any more"))?;
+    Ok(within_limits(link, task, ctx, resume.is_some()).await)
 }
 
 fn context(link: &Link, held: &Held, before: Duration) -> io::Result<TaskContext> {
