@@ -339,6 +339,23 @@ async fn silence_longer_than_the_lease_starts_nothing_further() {
 }
 
 #[tokio::test]
+async fn a_task_that_cannot_be_taken_keeps_no_other_from_running() {
+    let scene = Scene::new().await;
+    scene.let_go();
+    let agent = Agent::run(&scene.stub, &scene.state());
+    scene.released().await;
+    // Whether the second was acknowledged before cannot be told.
+    std::fs::write(scene.state().join("done/t-2.1.json"), "no JSON").unwrap();
+    agent.kill();
+    scene.want(1);
+    scene.want(2);
+    let _agent = Agent::run(&scene.stub, &scene.state());
+    let outcome = scene.stub.outcome(key(1)).await;
+    assert!(matches!(outcome, Outcome::Succeeded { .. }), "{outcome:?}");
+    assert_eq!(scene.finished(2), 0);
+}
+
+#[tokio::test]
 async fn a_bundle_that_is_not_what_its_digest_says_touches_nothing() {
     let scene = Scene::new().await;
     scene.let_go();

@@ -190,7 +190,6 @@ impl Link {
             tracing::warn!("a controller of the past was not obeyed: {stale}");
             return Ok((News::Refused, Vec::new()));
         }
-        self.silence.broken_by_poll(reply.lease);
         let mut news = false;
         for key in &reply.forget {
             if let Some(task) = self.held().get(key) {
@@ -204,13 +203,27 @@ impl Link {
                 task.cancel.cancel(Reason::Controller);
             }
         }
-        let mut fresh = Vec::new();
+        // Not sooner: tasks of an earlier life wait for this, to hear whether they are still wanted.
+        self.silence.broken_by_poll(reply.lease);
+        let (mut fresh, mut refused) = (Vec::new(), false);
         if !self.draining.is_cancelled() {
             for task in reply.tasks {
-                fresh.extend(self.accept(task)?);
+                let key = task.key;
+                match self.accept(task) {
+                    Ok(held) => fresh.extend(held),
+                    // Those before it are held by now, and have to be started.
+                    Err(e) => {
+                        tracing::error!(task.id = %key.task, "cannot take a task: {e}");
+                        refused = true;
+                    }
+                }
             }
         }
-        let news = if news || !fresh.is_empty() { News::Some } else { News::None };
+        let news = match (refused, news || !fresh.is_empty()) {
+            (true, _) => News::Refused,
+            (false, true) => News::Some,
+            (false, false) => News::None,
+        };
         Ok((news, fresh))
     }
 
