@@ -76,8 +76,9 @@ impl Shipper {
             return;
         }
         loop {
-            let size = *self.size.borrow_and_update();
+            // In this order: a log grows no more once there is an end, so all of it is seen here.
             let finished = self.finished.borrow_and_update().clone();
+            let size = *self.size.borrow_and_update();
             if self.steps.has_changed().unwrap_or(false) && finished.is_none() {
                 let steps = self.steps.borrow_and_update().clone();
                 if self.report(Body::Progress(Progress { steps })).await == Wanted::No {
@@ -93,11 +94,22 @@ impl Shipper {
                     return;
                 }
             } else if let Some(Finished { outcome, log_size }) = finished {
-                self.report(Body::Finished { outcome, log_size }).await;
-                return;
+                if self.acknowledged >= log_size {
+                    self.report(Body::Finished { outcome, log_size }).await;
+                    return;
+                }
+                self.make_up_for(log_size).await;
             } else {
                 self.wait_for_news().await;
             }
+        }
+    }
+
+    /// A power loss took the end of a log that was counted already: what is lost is sent as nothing.
+    async fn make_up_for(&mut self, log_size: u64) {
+        if let Err(e) = self.held.spool.skip_to(log_size) {
+            tracing::error!("cannot extend a log: {e}");
+            self.backoff.wait().await;
         }
     }
 
