@@ -99,17 +99,25 @@ async fn within_limits(link: &Arc<Link>, task: Task, ctx: TaskContext, resume: b
             () = &mut timer, if !timed => {
                 timed = true;
                 cancel.cancel(Reason::TimedOut);
-                log.say("[agent] the task's time is over").await;
             }
             () = &mut lapse, if !lapsed => {
                 lapsed = true;
                 cancel.cancel(Reason::LeaseLapsed);
-                log.say("[agent] the controller is out of reach; nothing further begins").await;
             }
-            ended = &mut body => return ended.unwrap_or_else(|e| {
-                tracing::error!("a task's body failed: {e}");
-                failed(ErrorCode::AgentError, format!("the agent made a mistake: {e}"), is_deploy)
-            }),
+            ended = &mut body => {
+                // Not sooner: a build counts the bytes of its log to know what it has written.
+                if timed {
+                    log.say("[agent] the task's time was over").await;
+                }
+                if lapsed {
+                    log.say("[agent] the controller was out of reach; nothing further began").await;
+                }
+                return ended.unwrap_or_else(|e| {
+                    tracing::error!("a task's body failed: {e}");
+                    let message = format!("the agent made a mistake: {e}");
+                    failed(ErrorCode::AgentError, message, is_deploy)
+                });
+            }
         }
     }
 }
