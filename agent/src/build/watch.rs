@@ -49,15 +49,17 @@ impl<'r> Run<'r> {
         loop {
             let mut session = self.session(record);
             let read = self.read(engine, record, &mut session, follow).await;
-            if let Some(End::Finished { succeeded: true, .. }) = session.end() {
+            // A log that broke off may have said so before it was over: the container is asked then.
+            let ended = matches!(read, Read::Ended);
+            if ended && let Some(End::Finished { succeeded: true, .. }) = session.end() {
                 session.finish().await;
                 return Watched { session, state: None, trouble: None };
             }
-            let state = self.ask(engine, matches!(read, Read::Ended)).await;
+            let state = self.ask(engine, ended || session.end().is_some()).await;
             // What a log that broke off still held back is not said: it comes again.
             let again = match (&read, &state) {
                 (Read::Stuck, _) => None,
-                (_, _) if session.end().is_some() || !follow => None,
+                (_, _) if !follow || ended && session.end().is_some() => None,
                 (_, Ok(Some(State::Running))) => Some(true),
                 // A followed log may lose its last lines.
                 (_, Ok(Some(State::Ended { .. }))) => Some(false),
