@@ -2,6 +2,7 @@
 
 mod build_support;
 
+use agent::build::docker::{Engine, State};
 use agent::build::local::surroundings;
 use agent::context::Reason;
 use build_support::{Builder, Ran, run_within, wait_for};
@@ -140,4 +141,28 @@ async fn long_lines_binary_and_floods_pass_and_are_bounded() {
     assert_eq!(raw.iter().filter(|b| **b == b'x').count(), 1_000_000 - 6 + 1);
     assert_eq!(ran.log.matches("the log is full").count(), 1);
     assert!(ran.log.contains("Running command echo end"));
+}
+
+#[tokio::test]
+async fn a_container_that_never_started_is_made_anew_but_one_that_runs_is_left_alone() {
+    let builder = Builder::new("phases: {build: {commands: [echo started; sleep 2]}}\n");
+    let (job, around) = builder.ready();
+    tokio::select! {
+        outcome = run_within(&job, &around, false) => panic!("too early: {outcome:?}"),
+        () = wait_for(&around, "started\n") => {}
+    }
+    let engine = Engine::at(None).await.unwrap();
+    let name = engine.of_agent(&builder.settings.agent_name).await.unwrap().pop().unwrap();
+    assert!(!engine.remove_unstarted(&name).await.unwrap(), "it runs");
+    assert_eq!(engine.state(&name).await.unwrap(), Some(State::Running));
+    engine.remove(&name).await.unwrap();
+    // As if the agent had died between its note and the start.
+    let image = builder.build.image.as_str();
+    let docker = |args: &[&str]| std::process::Command::new("docker").args(args).output().unwrap();
+    let made = docker(&["create", "--name", &name, image, "true"]);
+    assert!(made.status.success(), "{made:?}");
+    let outcome = run_within(&job, &around, true).await;
+    let ran = Ran::of(&builder.settings, outcome, &around).await;
+    ran.succeeded();
+    assert_eq!(ran.output(), "started\nstarted\n", "{}", ran.log);
 }

@@ -164,8 +164,13 @@ impl Run<'_> {
                 tracing::info!(task = %self.job.key.task, "going on with a build found running");
                 Begun::Runs(record)
             }
-            // The word to start never reached Docker.
-            Ok(Some(State::Created)) => Begun::Not,
+            // The word to start has not reached Docker, or is on its way: whoever comes second there,
+            // the start or this removal, is told so.
+            Ok(Some(State::Created)) => match engine.remove_unstarted(&self.container).await {
+                Ok(true) => Begun::Not,
+                Ok(false) => Begun::Runs(record),
+                Err(error) => over(ErrorCode::AgentError, &format!("asking Docker: {error}")),
+            },
             Ok(None) => over(
                 ErrorCode::Interrupted,
                 "the build's container is gone; it was removed while the agent was away",
