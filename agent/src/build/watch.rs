@@ -12,13 +12,13 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// How long Docker may be away, as it is while it is upgraded.
-const DOCKER_AWAY_MAX: Duration = Duration::from_secs(60);
+pub(super) const DOCKER_AWAY_MAX: Duration = Duration::from_secs(60);
 /// Between questions to Docker.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 /// Pieces of log taken together.
 const FRAMES_MAX: usize = 256;
 /// For a word to Docker that should take milliseconds.
-const WORD_MAX: Duration = Duration::from_secs(5);
+pub(super) const WORD_MAX: Duration = Duration::from_secs(5);
 /// How long a killed container's output may still come.
 const DRAIN_MAX: Duration = Duration::from_secs(30);
 
@@ -200,7 +200,7 @@ impl<'r> Run<'r> {
 
     /// What became of the container, with patience for a Docker that starts again. When its log
     /// `ended`, so will it.
-    async fn ask(&self, engine: &Engine, ended: bool) -> Result<Option<State>, String> {
+    pub(super) async fn ask(&self, engine: &Engine, ended: bool) -> Result<Option<State>, String> {
         let begin = Instant::now();
         loop {
             let why = match timeout(WORD_MAX, engine.state(&self.container)).await {

@@ -35,6 +35,9 @@ use turns::Turns;
 pub use poll::serve;
 pub use run::failed;
 
+/// Between looks for containers nobody needs.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
 /// How an operator set this agent up.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -111,15 +114,23 @@ impl Link {
     /// Removes containers an earlier life left behind and no task of this one claims. Not being able
     /// to is no reason not to work: the engine may come later.
     pub async fn sweep(&self) {
-        let mut held = match held::keys(&self.state.tasks()) {
-            Ok(keys) => keys,
-            Err(e) => return tracing::warn!("cannot tell which containers are of use: {e}"),
+        let held = || {
+            let mut keys = held::keys(&self.state.tasks())?;
+            keys.extend(self.held().keys().copied());
+            Ok(keys)
         };
-        held.extend(self.held().keys().copied());
-        match crate::build::sweep(&self.settings, &held).await {
+        match crate::build::sweep(&self.settings, held).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "removed containers of an earlier life"),
             Err(e) => tracing::warn!("cannot look for containers of an earlier life: {e:#}"),
+        }
+    }
+
+    /// Sweeps again and again: Docker may have been away when a container was to be removed.
+    async fn sweep_for_ever(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(SWEEP_EVERY).await;
+            self.sweep().await;
         }
     }
 

@@ -50,9 +50,14 @@ pub async fn serve(link: Arc<Link>, stop: impl Future<Output = ()>) -> Result<()
         link.start(task);
     }
     let polling = tokio::spawn(poll_for_ever(link.clone()));
+    let sweeping =
+        (link.setup.role == Role::Build).then(|| tokio::spawn(link.clone().sweep_for_ever()));
     stop.await;
     drain(&link).await;
     polling.abort();
+    if let Some(sweeping) = sweeping {
+        sweeping.abort();
+    }
     Ok(())
 }
 
