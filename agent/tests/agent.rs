@@ -158,7 +158,7 @@ async fn a_hook_during_which_the_agent_was_killed_is_interrupted_and_never_run_a
     agent.kill();
     let hook = scene.read("pid");
     assert!(is_alive(&hook), "the hook outlives its agent");
-    // The disk takes no new task.json: that the host is half changed has to be found out all the same.
+    // The disk takes no new task.json: that it is half changed has to be found out all the same.
     std::fs::create_dir(scene.state().join("tasks/t-1.1/task.json.new")).unwrap();
 
     let agent = Agent::run(&scene.stub, &scene.state());

@@ -209,7 +209,7 @@ impl Run<'_> {
                 tracing::info!(task = %self.job.key.task, "going on with a build found running");
                 Begun::Runs(record)
             }
-            // The word to start has not reached Docker, or is on its way: whoever comes second there,
+            // The word to start has not reached Docker, or is on its way: who comes second there,
             // the start or this removal, is told so.
             Ok(Some(State::Created)) => match engine.remove_unstarted(&self.container).await {
                 Ok(true) => Begun::Not,

@@ -49,7 +49,7 @@ impl<'r> Run<'r> {
         loop {
             let mut session = self.session(record);
             let read = self.read(engine, record, &mut session, follow).await;
-            // A log that broke off may have said so before it was over: the container is asked then.
+            // A log that broke off may say so before it is over: the container is asked then.
             let ended = matches!(read, Read::Ended);
             if ended && let Some(End::Finished { succeeded: true, .. }) = session.end() {
                 session.finish().await;

@@ -208,7 +208,7 @@ impl Link {
                 task.cancel.cancel(Reason::Controller);
             }
         }
-        // Not sooner: tasks of an earlier life wait for this, to hear whether they are still wanted.
+        // Not sooner: earlier lives' tasks wait for this, to hear whether they are still wanted.
         self.silence.broken_by_poll(reply.lease);
         let (mut fresh, mut refused) = (Vec::new(), false);
         if !self.draining.is_cancelled() {

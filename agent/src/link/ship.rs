@@ -105,7 +105,7 @@ impl Shipper {
         }
     }
 
-    /// A power loss took the end of a log that was counted already: what is lost is sent as nothing.
+    /// A power loss took the end of a log that was counted: what is lost is sent as nothing.
     async fn make_up_for(&mut self, log_size: u64) {
         if let Err(e) = self.held.spool.skip_to(log_size) {
             tracing::error!("cannot extend a log: {e}");

@@ -70,7 +70,7 @@ pub(super) fn holds_work(dir: &Path) -> bool {
         let found = dir.join(sign).symlink_metadata();
         found.is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
     };
-    !SIGNS.iter().all(|sign| is_absent(sign))
+    !SIGNS.iter().all(is_absent)
 }
 
 fn restore_one(dir: &Path, key: TaskKey) -> io::Result<Arc<Held>> {
