@@ -2,6 +2,7 @@
 
 mod build_support;
 
+use agent::build::docker::{Engine, State};
 use agent::build::local::surroundings;
 use agent::context::Reason;
 use build_support::{Builder, Ran, run_within, wait_for};
@@ -85,6 +86,37 @@ artifacts: {files: [input.txt]}
 }
 
 #[tokio::test]
+async fn a_build_is_waited_for_while_docker_is_away_and_still_takes_a_hint() {
+    let builder = Builder::new("phases: {build: {commands: [echo started; sleep 1; echo over]}}\n");
+    let (job, around) = builder.ready();
+    tokio::select! {
+        outcome = run_within(&job, &around, false) => panic!("too early: {outcome:?}"),
+        () = wait_for(&around, "started\n") => {}
+    }
+    drop(around);
+    // The next life finds no Docker at first.
+    let socket = builder.dir.path().join("docker.sock");
+    let mut settings = builder.settings.clone();
+    settings.docker_host = Some(format!("unix://{}", socket.display()));
+    let again = surroundings(builder.dir.path(), job.key, settings.clone()).unwrap();
+    let back = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        std::os::unix::fs::symlink("/var/run/docker.sock", &socket).unwrap();
+    };
+    let (outcome, ()) = tokio::join!(run_within(&job, &again, true), back);
+    let ran = Ran::of(&builder.settings, outcome, &again).await;
+    ran.succeeded();
+    assert_eq!(ran.output(), "started\nover\n", "{}", ran.log);
+
+    let never = builder.dir.path().join("never.sock");
+    settings.docker_host = Some(format!("unix://{}", never.display()));
+    let again = surroundings(builder.dir.path(), job.key, settings).unwrap();
+    again.ctx.cancel.cancel(Reason::Controller);
+    let outcome = run_within(&job, &again, true).await;
+    assert!(matches!(outcome, Outcome::Cancelled { .. }), "{outcome:?}");
+}
+
+#[tokio::test]
 async fn a_container_that_vanished_while_the_agent_was_away_is_an_interrupted_build() {
     let builder = Builder::new("phases: {build: {commands: [echo started; sleep 300]}}\n");
     let (job, around) = builder.ready();
@@ -92,8 +124,12 @@ async fn a_container_that_vanished_while_the_agent_was_away_is_an_interrupted_bu
         outcome = run_within(&job, &around, false) => panic!("too early: {outcome:?}"),
         () = wait_for(&around, "started\n") => {}
     }
-    assert_eq!(agent::build::sweep(&builder.settings, &[job.key]).await.unwrap(), 0, "held");
-    assert_eq!(agent::build::sweep(&builder.settings, &[]).await.unwrap(), 1);
+    assert_eq!(
+        agent::build::sweep(&builder.settings, || Ok(vec![job.key])).await.unwrap(),
+        0,
+        "held"
+    );
+    assert_eq!(agent::build::sweep(&builder.settings, || Ok(Vec::new())).await.unwrap(), 1);
     let outcome = run_within(&job, &around, true).await;
     let ran = Ran::of(&builder.settings, outcome, &around).await;
     assert_eq!(ran.code(), ErrorCode::Interrupted);
@@ -140,4 +176,28 @@ async fn long_lines_binary_and_floods_pass_and_are_bounded() {
     assert_eq!(raw.iter().filter(|b| **b == b'x').count(), 1_000_000 - 6 + 1);
     assert_eq!(ran.log.matches("the log is full").count(), 1);
     assert!(ran.log.contains("Running command echo end"));
+}
+
+#[tokio::test]
+async fn a_container_that_never_started_is_made_anew_but_one_that_runs_is_left_alone() {
+    let builder = Builder::new("phases: {build: {commands: [echo started; sleep 2]}}\n");
+    let (job, around) = builder.ready();
+    tokio::select! {
+        outcome = run_within(&job, &around, false) => panic!("too early: {outcome:?}"),
+        () = wait_for(&around, "started\n") => {}
+    }
+    let engine = Engine::at(None).await.unwrap();
+    let name = engine.of_agent(&builder.settings.agent_name).await.unwrap().pop().unwrap();
+    assert!(!engine.remove_unstarted(&name).await.unwrap(), "it runs");
+    assert_eq!(engine.state(&name).await.unwrap(), Some(State::Running));
+    engine.remove(&name).await.unwrap();
+    // As if the agent had died between its note and the start.
+    let image = builder.build.image.as_str();
+    let docker = |args: &[&str]| std::process::Command::new("docker").args(args).output().unwrap();
+    let made = docker(&["create", "--name", &name, image, "true"]);
+    assert!(made.status.success(), "{made:?}");
+    let outcome = run_within(&job, &around, true).await;
+    let ran = Ran::of(&builder.settings, outcome, &around).await;
+    ran.succeeded();
+    assert_eq!(ran.output(), "started\nstarted\n", "{}", ran.log);
 }

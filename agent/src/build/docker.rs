@@ -226,6 +226,20 @@ impl Engine {
         }
     }
 
+    /// Removes a container nothing of which runs. False: it runs, and stays.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn remove_unstarted(&self, name: &str) -> Result<bool, Error> {
+        let options = RemoveContainerOptionsBuilder::default().force(false).v(true).build();
+        match self.docker.remove_container(name, Some(options)).await {
+            Ok(()) => Ok(true),
+            Err(error) if status_of(&error) == Some(404) => Ok(true),
+            Err(error) if status_of(&error) == Some(409) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Names of all containers that an agent of this name made.
     ///
     /// # Errors

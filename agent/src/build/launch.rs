@@ -126,8 +126,8 @@ impl Run<'_> {
         let new = self.container();
         let mut result = engine.create(&new, policy).await;
         if matches!(result, Err(CreateError::NameTaken)) {
-            // Of an attempt that ended before anything ran.
-            let remove = engine.remove(&self.container).await;
+            // Of an attempt that ended before anything ran. One that runs is nobody's to end here.
+            let remove = engine.remove_unstarted(&self.container).await;
             remove.map_err(|e| docker_error("removing a container", &e, PROVISIONING))?;
             result = engine.create(&new, policy).await;
         }

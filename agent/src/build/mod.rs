@@ -64,15 +64,21 @@ pub async fn run_job(job: &Job, ctx: &TaskContext, resume: bool) -> Outcome {
 }
 
 /// Removes the containers an earlier life of this agent left, but for those of the tasks it holds.
+/// `held` is asked after Docker was, so that no container of a task that has just come is taken for
+/// left over.
 ///
 /// # Errors
-/// When Docker does not answer.
-pub async fn sweep(settings: &Settings, held: &[TaskKey]) -> anyhow::Result<usize> {
+/// When Docker does not answer, or it cannot be told what is held.
+pub async fn sweep(
+    settings: &Settings,
+    held: impl FnOnce() -> std::io::Result<Vec<TaskKey>>,
+) -> anyhow::Result<usize> {
     let engine = Engine::at(settings.docker_host.as_deref()).await?;
+    let found = engine.of_agent(&settings.agent_name).await?;
     let keep: Vec<String> =
-        held.iter().map(|key| container_name(&settings.agent_name, *key)).collect();
+        held()?.iter().map(|key| container_name(&settings.agent_name, *key)).collect();
     let mut removed = 0;
-    for name in engine.of_agent(&settings.agent_name).await? {
+    for name in found {
         if !keep.contains(&name) {
             engine.remove(&name).await?;
             removed += 1;
@@ -115,8 +121,11 @@ struct Run<'r> {
 
 impl Run<'_> {
     async fn whole(&self, resume: bool) -> Outcome {
-        let engine = match self.engine().await {
+        let engine = match self.engine_for(resume).await {
             Ok(engine) => engine,
+            Err(_) if resume && self.ctx.cancel.is_cancelled() => {
+                return self.ctx.stopped(Vec::new(), None, false);
+            }
             Err(error) => return failed(Vec::new(), error),
         };
         let record = match self.begun(&engine, resume).await {
@@ -142,6 +151,32 @@ impl Run<'_> {
         connect.await.map_err(|error| docker_error("reaching Docker", &error, "PROVISIONING"))
     }
 
+    /// A build that was begun is waited for while Docker starts again, like one that is watched.
+    async fn engine_for(&self, resume: bool) -> Result<Engine, TaskError> {
+        let wait = async {
+            loop {
+                match self.engine().await {
+                    Err(_) if resume => tokio::time::sleep(watch::PAUSE).await,
+                    result => return result,
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            found = tokio::time::timeout(watch::DOCKER_AWAY_MAX, wait) => match found {
+                Ok(result) => result,
+                Err(_) => self.engine().await,
+            },
+            () = self.stopped_for_a_while(), if resume => self.engine().await,
+        }
+    }
+
+    /// Resolves when the build was told to stop, and Docker had time for one more word.
+    async fn stopped_for_a_while(&self) {
+        self.ctx.cancel.cancelled().await;
+        tokio::time::sleep(watch::WORD_MAX).await;
+    }
+
     /// What an earlier life of the agent did of this build.
     async fn begun(&self, engine: &Engine, resume: bool) -> Begun {
         if !resume {
@@ -159,13 +194,28 @@ impl Run<'_> {
             let error = error(code, message.to_owned(), None);
             Begun::Over(Box::new(failed(steps.into_all(), error)))
         };
-        match engine.state(&self.container).await {
+        let state = tokio::select! {
+            biased;
+            state = self.ask(engine, false) => state,
+            () = self.stopped_for_a_while() => {
+                let mut steps = Steps::new(self.ctx.progress.clone(), record.steps.clone());
+                steps.cut(self.ctx.since.elapsed(), "stopped");
+                let outcome = self.ctx.stopped(steps.into_all(), None, false);
+                return Begun::Over(Box::new(outcome));
+            }
+        };
+        match state {
             Ok(Some(State::Running | State::Ended { .. })) => {
                 tracing::info!(task = %self.job.key.task, "going on with a build found running");
                 Begun::Runs(record)
             }
-            // The word to start never reached Docker.
-            Ok(Some(State::Created)) => Begun::Not,
+            // The word to start has not reached Docker, or is on its way: who comes second there,
+            // the start or this removal, is told so.
+            Ok(Some(State::Created)) => match engine.remove_unstarted(&self.container).await {
+                Ok(true) => Begun::Not,
+                Ok(false) => Begun::Runs(record),
+                Err(error) => over(ErrorCode::AgentError, &format!("asking Docker: {error}")),
+            },
             Ok(None) => over(
                 ErrorCode::Interrupted,
                 "the build's container is gone; it was removed while the agent was away",

@@ -12,13 +12,13 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// How long Docker may be away, as it is while it is upgraded.
-const DOCKER_AWAY_MAX: Duration = Duration::from_secs(60);
+pub(super) const DOCKER_AWAY_MAX: Duration = Duration::from_secs(60);
 /// Between questions to Docker.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 /// Pieces of log taken together.
 const FRAMES_MAX: usize = 256;
 /// For a word to Docker that should take milliseconds.
-const WORD_MAX: Duration = Duration::from_secs(5);
+pub(super) const WORD_MAX: Duration = Duration::from_secs(5);
 /// How long a killed container's output may still come.
 const DRAIN_MAX: Duration = Duration::from_secs(30);
 
@@ -49,15 +49,17 @@ impl<'r> Run<'r> {
         loop {
             let mut session = self.session(record);
             let read = self.read(engine, record, &mut session, follow).await;
-            if let Some(End::Finished { succeeded: true, .. }) = session.end() {
+            // A log that broke off may say so before it is over: the container is asked then.
+            let ended = matches!(read, Read::Ended);
+            if ended && let Some(End::Finished { succeeded: true, .. }) = session.end() {
                 session.finish().await;
                 return Watched { session, state: None, trouble: None };
             }
-            let state = self.ask(engine, matches!(read, Read::Ended)).await;
+            let state = self.ask(engine, ended || session.end().is_some()).await;
             // What a log that broke off still held back is not said: it comes again.
             let again = match (&read, &state) {
                 (Read::Stuck, _) => None,
-                (_, _) if session.end().is_some() || !follow => None,
+                (_, _) if !follow || ended && session.end().is_some() => None,
                 (_, Ok(Some(State::Running))) => Some(true),
                 // A followed log may lose its last lines.
                 (_, Ok(Some(State::Ended { .. }))) => Some(false),
@@ -198,7 +200,7 @@ impl<'r> Run<'r> {
 
     /// What became of the container, with patience for a Docker that starts again. When its log
     /// `ended`, so will it.
-    async fn ask(&self, engine: &Engine, ended: bool) -> Result<Option<State>, String> {
+    pub(super) async fn ask(&self, engine: &Engine, ended: bool) -> Result<Option<State>, String> {
         let begin = Instant::now();
         loop {
             let why = match timeout(WORD_MAX, engine.state(&self.container)).await {

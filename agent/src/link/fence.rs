@@ -1,5 +1,8 @@
 //! The highest controller epoch and the highest generation per group this host has ever obeyed, on
 //! disk. Whoever speaks with a lower number is a ghost and is refused.
+//!
+//! The epoch is that of the reply. A task's own is that of the controller which queued it: one that
+//! started again since hands it out in its own name.
 
 use crate::durable::{read_json, write_json};
 use pipelines::protocol::task::{Task, Work};
@@ -55,14 +58,11 @@ impl Fence {
         Ok(Ok(()))
     }
 
-    /// Lets a task in, or says why not.
+    /// Lets a task in that came with a reply that was heard, or says why not.
     ///
     /// # Errors
     /// See [`Fence::hear`].
     pub fn admit(&mut self, task: &Task) -> io::Result<Result<(), Stale>> {
-        if let Err(stale) = self.hear(task.epoch)? {
-            return Ok(Err(stale));
-        }
         let Work::Deploy(deploy) = &task.work else { return Ok(Ok(())) };
         let highest = self.highest.generations.get(&deploy.group).copied().unwrap_or(0);
         let given = task.generation;
@@ -101,10 +101,20 @@ mod tests {
         let stale = Stale::Generation { group: "web".into(), given: 4, highest: 5 };
         assert_eq!(fence.admit(&deploy_task(3, "web", 2, 4)).unwrap(), Err(stale));
         assert_eq!(fence.admit(&deploy_task(4, "other", 3, 1)).unwrap(), Ok(()));
-        let stale = Stale::Epoch { given: 2, highest: 3 };
-        assert_eq!(fence.admit(&deploy_task(5, "web", 2, 9)).unwrap(), Err(stale.clone()));
-        assert_eq!(fence.hear(2).unwrap(), Err(stale));
-        // A refused task must not have raised anything.
+        // A refused task must not have lowered anything.
         assert_eq!(fence.admit(&deploy_task(6, "web", 3, 5)).unwrap(), Ok(()));
+        assert_eq!(fence.hear(3).unwrap(), Ok(()));
+
+        let mut fence = Fence::open(dir.path()).unwrap();
+        let stale = Stale::Epoch { given: 2, highest: 3 };
+        assert_eq!(fence.hear(2).unwrap(), Err(stale));
+    }
+
+    #[test]
+    fn a_task_queued_before_the_controller_started_again_is_let_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut fence = Fence::open(dir.path()).unwrap();
+        assert_eq!(fence.hear(6).unwrap(), Ok(()));
+        assert_eq!(fence.admit(&deploy_task(1, "web", 5, 1)).unwrap(), Ok(()));
     }
 }

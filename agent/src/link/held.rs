@@ -1,8 +1,10 @@
 //! A task this agent holds, in memory and on disk, from acceptance until the controller has
 //! acknowledged its end.
 
+mod restore;
+
 use crate::context::{Cancel, ProgressSender, Reason, Spool};
-use crate::durable::{read_json, remove_if_there, remove_tree, sync_dir, write_json};
+use crate::durable::{read_json, sync_dir, write_json};
 use crate::state::private_dir;
 use pipelines::protocol::report::{Outcome, Step};
 use pipelines::protocol::task::{Task, TaskKey};
@@ -14,8 +16,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use restore::{keys, restore};
+
 /// Outcomes kept after they were acknowledged, in case the controller loses its last words.
 const DONE_KEPT: usize = 64;
+/// The life of a task whose own count is lost: more than any has had.
+const LIFE_UNKNOWN: u32 = 1_000_000_000;
 
 /// `task.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,7 +43,9 @@ pub struct Finished {
 /// See the module text.
 #[derive(Debug)]
 pub struct Held {
-    accepted: Mutex<Accepted>,
+    pub key: TaskKey,
+    /// None: what it was cannot be read any more; such a task is finished.
+    accepted: Mutex<Option<Accepted>>,
     pub dir: PathBuf,
     pub cancel: Cancel,
     /// The controller wants no further word about it.
@@ -61,52 +69,76 @@ fn now() -> u64 {
 impl Held {
     /// Puts a new task on disk. Blocks.
     ///
+    /// A directory that holds work of the same name already is never worked in again: the task is
+    /// given back as finished.
+    ///
     /// # Errors
     /// When it may not be there after a crash: it must not be started then.
     pub fn accept(tasks: &Path, task: Task) -> io::Result<Arc<Held>> {
-        let dir = tasks.join(name(task.key));
-        // A directory without task.json is an acceptance that was cut off.
-        remove_tree(&dir)?;
-        private_dir(&dir)?;
+        let (key, dir) = (task.key, tasks.join(name(task.key)));
+        if restore::holds_work(&dir) {
+            return restore::interrupted(&dir, key, None);
+        }
+        // A directory without any of it is an acceptance that was cut off.
+        restore::discard(&dir)?;
+        Held::accept_fresh(tasks, &dir, task).inspect_err(|_| {
+            // It never began, and must not look as if it had.
+            if let Err(e) = restore::discard(&dir) {
+                tracing::warn!(task.dir = %dir.display(), "cannot remove an acceptance: {e}");
+            }
+        })
+    }
+
+    fn accept_fresh(tasks: &Path, dir: &Path, task: Task) -> io::Result<Arc<Held>> {
+        private_dir(dir)?;
         let accepted = Accepted { task, started: None, life: 1 };
         write_json(&dir.join("task.json"), &accepted)?;
         sync_dir(tasks)?;
-        Held::assemble(dir, accepted, None)
+        let spool = Spool::open(&dir.join("log"))?;
+        Ok(Held::assemble(dir, accepted.task.key, Some(accepted), spool, None))
     }
 
-    fn assemble(dir: PathBuf, accepted: Accepted, end: Option<Finished>) -> io::Result<Arc<Held>> {
+    fn assemble(
+        dir: &Path,
+        key: TaskKey,
+        accepted: Option<Accepted>,
+        spool: Spool,
+        end: Option<Finished>,
+    ) -> Arc<Held> {
         let (progress, steps) = ProgressSender::new();
-        Ok(Arc::new(Held {
+        Arc::new(Held {
+            key,
             accepted: Mutex::new(accepted),
-            spool: Arc::new(Spool::open(&dir.join("log"))?),
-            dir,
+            spool: Arc::new(spool),
+            dir: dir.to_owned(),
             cancel: Cancel::default(),
             unwanted: CancellationToken::new(),
             progress,
             steps,
             finished: watch::Sender::new(end),
-        }))
+        })
     }
 
     #[must_use]
     pub fn key(&self) -> TaskKey {
-        self.read(|a| a.task.key)
+        self.key
     }
 
+    /// None: it cannot be read any more.
     #[must_use]
-    pub fn task(&self) -> Task {
+    pub fn task(&self) -> Option<Task> {
         self.read(|a| a.task.clone())
     }
 
     #[must_use]
     pub fn life(&self) -> u32 {
-        self.read(|a| a.life)
+        self.read(|a| a.life).unwrap_or(LIFE_UNKNOWN)
     }
 
     /// How long ago its work began; None when it has not.
     #[must_use]
     pub fn running_for(&self) -> Option<Duration> {
-        let started = self.read(|a| a.started)?;
+        let started = self.read(|a| a.started)??;
         // Durations inside one life are monotonic; only the gap between lives is by the wall clock.
         Some(Duration::from_millis(now().saturating_sub(started)))
     }
@@ -116,8 +148,8 @@ impl Held {
         self.finished.borrow().is_some()
     }
 
-    fn read<T>(&self, part: impl FnOnce(&Accepted) -> T) -> T {
-        part(&self.accepted.lock().unwrap_or_else(PoisonError::into_inner))
+    fn read<T>(&self, part: impl FnOnce(&Accepted) -> T) -> Option<T> {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(part)
     }
 
     /// Notes that the work begins now. Blocks.
@@ -126,8 +158,11 @@ impl Held {
     /// When the disk does not take it; the work must not begin.
     pub fn begin(&self) -> io::Result<()> {
         let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(accepted) = accepted.as_mut() else {
+            return Err(io::Error::other("what the task was cannot be read any more"));
+        };
         accepted.started.get_or_insert_with(now);
-        write_json(&self.dir.join("task.json"), &*accepted)
+        write_json(&self.dir.join("task.json"), accepted)
     }
 
     /// Keeps the outcome until it is acknowledged. Blocks.
@@ -157,10 +192,8 @@ impl Held {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             Ok(()) | Err(_) => {}
         }
-        // task.json goes first: without it the rest is rubbish that the next start removes.
-        remove_if_there(&self.dir.join("task.json"))?;
-        remove_tree(&self.dir)?;
         sync_dir(done)?;
+        restore::discard(&self.dir)?;
         prune(done)
     }
 }
@@ -185,73 +218,127 @@ fn prune(done: &Path) -> io::Result<()> {
     files[..old].iter().try_for_each(|(_, path)| std::fs::remove_file(path))
 }
 
-/// All tasks of earlier lives. Blocks.
-///
-/// # Errors
-/// When the directory cannot be read.
-pub fn restore(tasks: &Path) -> io::Result<Vec<Arc<Held>>> {
-    let mut all = Vec::new();
-    for entry in std::fs::read_dir(tasks)? {
-        let dir = entry?.path();
-        match restore_one(&dir) {
-            Ok(Some(held)) => all.push(held),
-            Ok(None) => remove_tree(&dir)?,
-            // One unreadable task must not keep the agent from all the others.
-            Err(e) => {
-                tracing::error!(task.dir = %dir.display(), "cannot take up a task again: {e}");
-            }
-        }
-    }
-    Ok(all)
-}
-
-fn restore_one(dir: &Path) -> io::Result<Option<Arc<Held>>> {
-    let Some(mut accepted) = read_json::<Accepted>(&dir.join("task.json"))? else {
-        return Ok(None);
-    };
-    accepted.life += 1;
-    write_json(&dir.join("task.json"), &accepted)?;
-    let finished = read_json(&dir.join("finished.json"))?;
-    Held::assemble(dir.to_owned(), accepted, finished).map(Some)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::link::test_tasks::deploy_task;
+    use pipelines::protocol::report::ErrorCode;
+    use std::os::unix::fs::PermissionsExt;
+
+    struct Disk {
+        dir: tempfile::TempDir,
+    }
+
+    impl Disk {
+        fn new() -> Disk {
+            let disk = Disk { dir: tempfile::tempdir().unwrap() };
+            std::fs::create_dir(disk.tasks()).unwrap();
+            std::fs::create_dir(disk.done()).unwrap();
+            disk
+        }
+
+        fn tasks(&self) -> PathBuf {
+            self.dir.path().join("tasks")
+        }
+
+        fn done(&self) -> PathBuf {
+            self.dir.path().join("done")
+        }
+
+        fn restore(&self) -> Vec<Arc<Held>> {
+            restore(&self.tasks(), &self.done()).unwrap()
+        }
+    }
 
     fn cancelled() -> Outcome {
         Outcome::Cancelled { steps: Vec::new(), touched: false }
     }
 
+    #[track_caller]
+    fn assert_interrupted(held: &Held) {
+        let finished = held.finished.borrow().clone();
+        let Some(Finished { outcome: Outcome::Failed { error, .. }, .. }) = finished else {
+            panic!("{finished:?}")
+        };
+        assert_eq!((error.code, error.touched), (ErrorCode::Interrupted, true));
+    }
+
     #[test]
     fn an_outcome_survives_until_it_is_acknowledged_and_is_known_afterwards() {
-        let dir = tempfile::tempdir().unwrap();
-        let (tasks, done_dir) = (dir.path().join("tasks"), dir.path().join("done"));
-        std::fs::create_dir_all(&tasks).unwrap();
-        std::fs::create_dir_all(&done_dir).unwrap();
+        let disk = Disk::new();
         let task = deploy_task(7, "web", 1, 1);
-        let held = Held::accept(&tasks, task.clone()).unwrap();
+        let held = Held::accept(&disk.tasks(), task.clone()).unwrap();
         held.begin().unwrap();
         drop(held);
 
-        let again = restore(&tasks).unwrap().pop().unwrap();
-        assert_eq!((again.task(), again.life(), again.is_finished()), (task.clone(), 2, false));
+        let again = disk.restore().pop().unwrap();
+        let is = (again.task(), again.life(), again.is_finished());
+        assert_eq!(is, (Some(task.clone()), 2, false));
         assert!(again.running_for().is_some());
         again.finish(cancelled()).unwrap();
 
-        let again = restore(&tasks).unwrap().pop().unwrap();
+        let again = disk.restore().pop().unwrap();
         assert_eq!(again.finished.borrow().clone().unwrap().outcome, cancelled());
-        again.release(&done_dir).unwrap();
-        assert!(restore(&tasks).unwrap().is_empty());
-        assert_eq!(done(&done_dir, task.key).unwrap(), Some(cancelled()));
+        again.release(&disk.done()).unwrap();
+        assert!(disk.restore().is_empty());
+        assert_eq!(std::fs::read_dir(disk.tasks()).unwrap().count(), 0);
+        assert_eq!(done(&disk.done(), task.key).unwrap(), Some(cancelled()));
     }
 
     #[test]
     fn an_acceptance_that_was_cut_off_never_happened() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("t-7.1")).unwrap();
-        assert!(restore(dir.path()).unwrap().is_empty());
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        let disk = Disk::new();
+        std::fs::create_dir(disk.tasks().join("t-7.1")).unwrap();
+        assert!(disk.restore().is_empty());
+        assert_eq!(std::fs::read_dir(disk.tasks()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_task_that_cannot_be_read_any_more_is_interrupted_and_never_begun_again() {
+        for broken in ["task.json", "journal"] {
+            let disk = Disk::new();
+            let task = deploy_task(7, "web", 1, 1);
+            let held = Held::accept(&disk.tasks(), task.clone()).unwrap();
+            held.begin().unwrap();
+            let dir = held.dir.clone();
+            std::fs::write(dir.join(broken), "no JSON\n").unwrap();
+            // Handed out again while it is there, and after a restart.
+            assert_interrupted(&Held::accept(&disk.tasks(), task.clone()).unwrap());
+            std::fs::remove_file(dir.join("finished.json")).unwrap();
+            let again = disk.restore().pop().unwrap();
+            assert_eq!(again.key(), task.key);
+            assert_interrupted(&again);
+            again.release(&disk.done()).unwrap();
+            assert!(disk.restore().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_disk_that_takes_nothing_does_not_keep_a_task_from_being_held() {
+        let disk = Disk::new();
+        let held = Held::accept(&disk.tasks(), deploy_task(7, "web", 1, 1)).unwrap();
+        // Stands in the way of every new task.json.
+        std::fs::create_dir(held.dir.join("task.json.new")).unwrap();
+        let again = disk.restore().pop().unwrap();
+        assert_eq!((again.life(), again.is_finished()), (2, false));
+    }
+
+    #[test]
+    fn what_cannot_be_removed_stops_neither_a_start_nor_the_other_tasks() {
+        let disk = Disk::new();
+        let task = deploy_task(7, "web", 1, 1);
+        Held::accept(&disk.tasks(), task.clone()).unwrap();
+        let stuck = disk.tasks().join("t-8.1/work");
+        std::fs::create_dir_all(stuck.join("inner")).unwrap();
+        let mode = |mode| std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&stuck, mode(0o500)).unwrap();
+        std::fs::write(disk.tasks().join("stray"), "").unwrap();
+        let held: Vec<TaskKey> = disk.restore().iter().map(|held| held.key()).collect();
+        assert_eq!(held, [task.key]);
+        Held::accept(&disk.tasks(), deploy_task(8, "web", 1, 1)).unwrap();
+        for entry in std::fs::read_dir(disk.dir.path().join("trash")).into_iter().flatten() {
+            let work = entry.unwrap().path().join("work");
+            let _ = std::fs::set_permissions(work, mode(0o700));
+        }
     }
 }

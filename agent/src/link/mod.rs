@@ -35,6 +35,9 @@ use turns::Turns;
 pub use poll::serve;
 pub use run::failed;
 
+/// Between looks for containers nobody needs.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
 /// How an operator set this agent up.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -80,7 +83,8 @@ impl Link {
             Role::Deploy => 0,
         };
         let cache = Cache::open(&state.cache(), cache_bytes_max).context("opening the cache")?;
-        let held = held::restore(&state.tasks()).context("reading the tasks of an earlier life")?;
+        let held = held::restore(&state.tasks(), &state.done())
+            .context("reading the tasks of an earlier life")?;
         let slots = match setup.role {
             Role::Build => setup.slots.max(1),
             Role::Deploy => 1,
@@ -110,11 +114,23 @@ impl Link {
     /// Removes containers an earlier life left behind and no task of this one claims. Not being able
     /// to is no reason not to work: the engine may come later.
     pub async fn sweep(&self) {
-        let held: Vec<_> = self.held().keys().copied().collect();
-        match crate::build::sweep(&self.settings, &held).await {
+        let held = || {
+            let mut keys = held::keys(&self.state.tasks())?;
+            keys.extend(self.held().keys().copied());
+            Ok(keys)
+        };
+        match crate::build::sweep(&self.settings, held).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "removed containers of an earlier life"),
             Err(e) => tracing::warn!("cannot look for containers of an earlier life: {e:#}"),
+        }
+    }
+
+    /// Sweeps again and again: Docker may have been away when a container was to be removed.
+    async fn sweep_for_ever(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(SWEEP_EVERY).await;
+            self.sweep().await;
         }
     }
 

@@ -50,9 +50,14 @@ pub async fn serve(link: Arc<Link>, stop: impl Future<Output = ()>) -> Result<()
         link.start(task);
     }
     let polling = tokio::spawn(poll_for_ever(link.clone()));
+    let sweeping =
+        (link.setup.role == Role::Build).then(|| tokio::spawn(link.clone().sweep_for_ever()));
     stop.await;
     drain(&link).await;
     polling.abort();
+    if let Some(sweeping) = sweeping {
+        sweeping.abort();
+    }
     Ok(())
 }
 
@@ -190,7 +195,6 @@ impl Link {
             tracing::warn!("a controller of the past was not obeyed: {stale}");
             return Ok((News::Refused, Vec::new()));
         }
-        self.silence.broken_by_poll(reply.lease);
         let mut news = false;
         for key in &reply.forget {
             if let Some(task) = self.held().get(key) {
@@ -204,13 +208,27 @@ impl Link {
                 task.cancel.cancel(Reason::Controller);
             }
         }
-        let mut fresh = Vec::new();
+        // Not sooner: earlier lives' tasks wait for this, to hear whether they are still wanted.
+        self.silence.broken_by_poll(reply.lease);
+        let (mut fresh, mut refused) = (Vec::new(), false);
         if !self.draining.is_cancelled() {
             for task in reply.tasks {
-                fresh.extend(self.accept(task)?);
+                let key = task.key;
+                match self.accept(task) {
+                    Ok(held) => fresh.extend(held),
+                    // Those before it are held by now, and have to be started.
+                    Err(e) => {
+                        tracing::error!(task.id = %key.task, "cannot take a task: {e}");
+                        refused = true;
+                    }
+                }
             }
         }
-        let news = if news || !fresh.is_empty() { News::Some } else { News::None };
+        let news = match (refused, news || !fresh.is_empty()) {
+            (true, _) => News::Refused,
+            (false, true) => News::Some,
+            (false, false) => News::None,
+        };
         Ok((news, fresh))
     }
 
@@ -226,12 +244,15 @@ impl Link {
         let done = held::done(&self.state.done(), key)?;
         let admitted = self.fence.lock().unwrap_or_else(PoisonError::into_inner).admit(&task)?;
         let held = Held::accept(&self.state.tasks(), task)?;
-        if let Some(outcome) = done {
+        let end = match (done, admitted) {
             // Acknowledged before, so the controller has lost its memory of it: the same answer
             // again.
-            held.finish(outcome)?;
-        } else if let Err(stale) = admitted {
-            held.finish(refusal(&stale.to_string()))?;
+            (Some(outcome), _) => Some(outcome),
+            (None, Err(stale)) if !held.is_finished() => Some(refusal(&stale.to_string())),
+            (None, _) => None,
+        };
+        if let Some(Err(e)) = end.map(|outcome| held.finish(outcome)) {
+            tracing::warn!(task.id = %key.task, "an answer would not survive a crash: {e}");
         }
         self.held().insert(key, held.clone());
         Ok(Some(held))

@@ -15,11 +15,15 @@ use std::time::Duration;
 /// Runs a task to its end, whatever that is.
 pub async fn run(link: Arc<Link>, held: Arc<Held>, place: Place) {
     let key = held.key();
+    // Asked before anything is tried: an earlier life may have left a host half changed.
+    let begun = held.running_for().is_some() || held.life() > 1;
     let outcome = match turn(&link, &held, &place).await {
         Ok(outcome) => outcome,
         Err(e) => {
             tracing::error!(task.id = %key.task, "cannot run a task: {e}");
-            failed(ErrorCode::AgentError, format!("the agent's disk: {e}"), false)
+            let is_deploy = held.task().is_none_or(|task| matches!(task.work, Work::Deploy(_)));
+            let touched = begun && is_deploy;
+            failed(ErrorCode::AgentError, format!("the agent's disk: {e}"), touched)
         }
     };
     let kept = tokio::task::spawn_blocking(move || held.finish(outcome)).await;
@@ -33,7 +37,7 @@ async fn turn(link: &Arc<Link>, held: &Arc<Held>, place: &Place) -> io::Result<O
     let ctx = context(link, held, resume.unwrap_or_default())?;
     // A task of an earlier life may be unwanted by now. The controller says so in its first answer;
     // when there is none, the lease ends the wait.
-    if resume.is_some() {
+    if resume.is_some() || held.life() > 1 {
         tokio::select! {
             () = link.silence.heard_once() => {}
             () = link.silence.too_long() => ctx.cancel.cancel(Reason::LeaseLapsed),
@@ -49,8 +53,16 @@ async fn turn(link: &Arc<Link>, held: &Arc<Held>, place: &Place) -> io::Result<O
         () = place.turn() => {}
     }
     let begun = held.clone();
-    tokio::task::spawn_blocking(move || begun.begin()).await.map_err(io::Error::other)??;
-    Ok(within_limits(link, held.task(), ctx, resume.is_some()).await)
+    let begun = tokio::task::spawn_blocking(move || begun.begin()).await;
+    match begun.map_err(io::Error::other).flatten() {
+        // Only its body can end what an earlier life began.
+        Err(e) if resume.is_some() => {
+            tracing::warn!(task.id = %held.key().task, "noting that a task goes on: {e}");
+        }
+        begun => begun?,
+    }
+    let task = held.task().ok_or_else(|| io::Error::other("the task is not there any more"))?;
+    Ok(within_limits(link, task, ctx, resume.is_some()).await)
 }
 
 fn context(link: &Link, held: &Held, before: Duration) -> io::Result<TaskContext> {
@@ -87,17 +99,25 @@ async fn within_limits(link: &Arc<Link>, task: Task, ctx: TaskContext, resume: b
             () = &mut timer, if !timed => {
                 timed = true;
                 cancel.cancel(Reason::TimedOut);
-                log.say("[agent] the task's time is over").await;
             }
             () = &mut lapse, if !lapsed => {
                 lapsed = true;
                 cancel.cancel(Reason::LeaseLapsed);
-                log.say("[agent] the controller is out of reach; nothing further begins").await;
             }
-            ended = &mut body => return ended.unwrap_or_else(|e| {
-                tracing::error!("a task's body failed: {e}");
-                failed(ErrorCode::AgentError, format!("the agent made a mistake: {e}"), is_deploy)
-            }),
+            ended = &mut body => {
+                // Not sooner: a build counts the bytes of its log to know what it has written.
+                if timed {
+                    log.say("[agent] the task's time was over").await;
+                }
+                if lapsed {
+                    log.say("[agent] the controller was out of reach; nothing further began").await;
+                }
+                return ended.unwrap_or_else(|e| {
+                    tracing::error!("a task's body failed: {e}");
+                    let message = format!("the agent made a mistake: {e}");
+                    failed(ErrorCode::AgentError, message, is_deploy)
+                });
+            }
         }
     }
 }

@@ -76,8 +76,9 @@ impl Shipper {
             return;
         }
         loop {
-            let size = *self.size.borrow_and_update();
+            // In this order: a log grows no more once there is an end, so all of it is seen here.
             let finished = self.finished.borrow_and_update().clone();
+            let size = *self.size.borrow_and_update();
             if self.steps.has_changed().unwrap_or(false) && finished.is_none() {
                 let steps = self.steps.borrow_and_update().clone();
                 if self.report(Body::Progress(Progress { steps })).await == Wanted::No {
@@ -93,11 +94,22 @@ impl Shipper {
                     return;
                 }
             } else if let Some(Finished { outcome, log_size }) = finished {
-                self.report(Body::Finished { outcome, log_size }).await;
-                return;
+                if self.acknowledged >= log_size {
+                    self.report(Body::Finished { outcome, log_size }).await;
+                    return;
+                }
+                self.make_up_for(log_size).await;
             } else {
                 self.wait_for_news().await;
             }
+        }
+    }
+
+    /// A power loss took the end of a log that was counted: what is lost is sent as nothing.
+    async fn make_up_for(&mut self, log_size: u64) {
+        if let Err(e) = self.held.spool.skip_to(log_size) {
+            tracing::error!("cannot extend a log: {e}");
+            self.backoff.wait().await;
         }
     }
 
@@ -136,15 +148,14 @@ impl Shipper {
             let offset = self.acknowledged;
             let sent = self.link.controller.log(self.held.key(), offset, bytes.clone()).await;
             match self.heed(sent).await {
-                Some(Ok(reply)) if !reply.current => return Wanted::No,
-                Some(Ok(reply)) => {
+                Some(reply) if !reply.current => return Wanted::No,
+                Some(reply) => {
                     self.acknowledged = reply.size;
                     if let Err(e) = self.held.spool.skip_to(reply.size) {
                         tracing::error!("cannot extend a log: {e}");
                     }
                     return Wanted::Yes;
                 }
-                Some(Err(())) => return Wanted::No,
                 None => {}
             }
         }
@@ -157,10 +168,9 @@ impl Shipper {
         loop {
             let sent = self.link.controller.report(&report).await;
             match self.heed(sent).await {
-                Some(Ok(reply)) => {
+                Some(reply) => {
                     return if reply.current { Wanted::Yes } else { Wanted::No };
                 }
-                Some(Err(())) => return Wanted::No,
                 // A newer picture, or the end, may have come meanwhile: do not insist on this one.
                 None if matches!(report.body, Body::Progress(_)) => {
                     self.steps.mark_changed();
@@ -171,15 +181,15 @@ impl Shipper {
         }
     }
 
-    /// An answer; or None after a wait, to try again; or the word that the task is unknown.
-    async fn heed<T>(&mut self, sent: Result<T, CallError>) -> Option<Result<T, ()>> {
+    /// An answer; or None after a wait, to try again. That a task is gone is said in an answer; an
+    /// error of whatever status may be a proxy's, and no reason to end work.
+    async fn heed<T>(&mut self, sent: Result<T, CallError>) -> Option<T> {
         match sent {
             Ok(reply) => {
                 self.link.silence.broken();
                 self.backoff.reset();
-                Some(Ok(reply))
+                Some(reply)
             }
-            Err(CallError::Refused { status: 404 | 409 | 410, .. }) => Some(Err(())),
             Err(e) => {
                 tracing::debug!(task.id = %self.held.key().task, "will say it again: {e}");
                 self.backoff.wait().await;

@@ -44,6 +44,8 @@ pub struct World {
     pub away: bool,
     /// Keep the next join or report, but lose the answer.
     pub lose_answers: u32,
+    /// Answer as many pieces of log and reports as a proxy would that has lost its way: 404.
+    pub not_found: u32,
 }
 
 #[derive(Clone)]
@@ -82,6 +84,7 @@ impl Stub {
             fetches: 0,
             away: false,
             lose_answers: 0,
+            not_found: 0,
         };
         let world = Arc::new(Mutex::new(world));
         Stub { url, world, changed: Arc::new(watch::Sender::new(())) }
@@ -156,6 +159,12 @@ fn lost(stub: &Stub) -> Option<Response> {
     Some((StatusCode::BAD_GATEWAY, "the answer was lost").into_response())
 }
 
+fn not_found(stub: &Stub) -> Option<Response> {
+    let mut world = stub.world();
+    world.not_found = world.not_found.checked_sub(1)?;
+    Some((StatusCode::NOT_FOUND, "no such page").into_response())
+}
+
 async fn join(State(stub): State<Stub>, Json(request): Json<JoinRequest>) -> Response {
     let mut reply = None;
     stub.change(|world| {
@@ -213,7 +222,7 @@ async fn log(
     Query(piece): Query<Piece>,
     bytes: Bytes,
 ) -> Response {
-    if let Some(away) = away(&stub) {
+    if let Some(away) = away(&stub).or_else(|| not_found(&stub)) {
         return away;
     }
     let key = TaskKey { task: TaskId(id), attempt: piece.attempt };
@@ -231,7 +240,7 @@ async fn log(
 }
 
 async fn report(State(stub): State<Stub>, Json(report): Json<Report>) -> Response {
-    if let Some(away) = away(&stub) {
+    if let Some(away) = away(&stub).or_else(|| not_found(&stub)) {
         return away;
     }
     stub.change(|world| {
