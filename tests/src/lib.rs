@@ -4,6 +4,7 @@
 pub mod api;
 pub mod controller;
 pub mod files;
+pub mod forge;
 pub mod host;
 pub mod postgres;
 pub mod programs;
