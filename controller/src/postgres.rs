@@ -113,18 +113,24 @@ impl Server {
     }
 }
 
-/// One controller at a time runs the private server of a data directory.
+/// One controller at a time runs the private server of a data directory. The lock of a controller that
+/// was just killed may live on for a moment in a child it had forked and not started yet.
 fn alone(data: &Path) -> Result<Flock<File>> {
     let path = data.join("postgres.lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = file.with_context(|| format!("opening {}", path.display()))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
-        anyhow::anyhow!(
-            "another controller runs the private Postgres of {}; set DATABASE_URL to share it, or \
-             name another --data",
-            data.display()
-        )
-    })
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.with_context(|| format!("opening {}", path.display()))?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(25)),
+            Err(_) => bail!(
+                "another controller runs the private Postgres of {}; set DATABASE_URL to share it, or \
+                 name another --data",
+                data.display()
+            ),
+        }
+    }
 }
 
 /// The newest server programs: a configured directory, the distribution's, or those on the PATH.

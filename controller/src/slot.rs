@@ -9,6 +9,7 @@ use nix::fcntl::{Flock, FlockArg};
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::Path;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// Controllers on one data directory.
@@ -26,20 +27,38 @@ impl Slot {
     /// # Errors
     /// When the files cannot be used, or every slot is taken.
     pub fn take(data: &Path) -> Result<Slot> {
+        // The first slot again after a crash: its lock may live on for a moment in a child that the
+        // killed controller had forked and not started yet.
+        let deadline = Instant::now() + Duration::from_millis(500);
         for number in 1..=SLOTS {
-            let path = data.join(format!("controller-{number}.id"));
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&path)
-                .with_context(|| format!("opening {}", path.display()))?;
-            if let Ok(lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                return Slot::identify(lock).with_context(|| format!("using {}", path.display()));
+            loop {
+                if let Some(slot) = Slot::try_take(data, number)? {
+                    return Ok(slot);
+                }
+                if number > 1 || Instant::now() > deadline {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(25));
             }
         }
         bail!("{SLOTS} controllers use this data directory already")
+    }
+
+    fn try_take(data: &Path, number: u32) -> Result<Option<Slot>> {
+        let path = data.join(format!("controller-{number}.id"));
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .with_context(|| format!("opening {}", path.display()))?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => {
+                Slot::identify(lock).map(Some).with_context(|| format!("using {}", path.display()))
+            }
+            Err(_) => Ok(None),
+        }
     }
 
     fn identify(mut lock: Flock<File>) -> Result<Slot> {
