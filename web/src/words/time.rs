@@ -22,8 +22,11 @@ pub fn ago(at: Timestamp, now: Timestamp) -> String {
     if age < Millis::from_secs(2) { "just now".to_owned() } else { format!("{} ago", rough(age)) }
 }
 
-/// Whole seconds: nobody reads tenths of an age.
+/// Whole seconds: nobody reads tenths of an age. What is shorter than one is said as it is.
 pub fn rough(length: Millis) -> String {
+    if length < Millis::from_secs(1) {
+        return length.to_string();
+    }
     Millis(length.0 / 1000 * 1000).to_string()
 }
 
@@ -52,5 +55,6 @@ mod tests {
         assert_eq!(full(now), "2026-05-04 10:11:12 UTC");
         assert_eq!(ago(now, now), "just now");
         assert_eq!(ago(now - Millis(42_700), now), "42 s ago");
+        assert_eq!(rough(Millis(350)), "350 ms");
     }
 }
