@@ -32,7 +32,8 @@ pub(super) async fn decide(
     let now = store::clock::now(conn).await?;
     let silence = engine.grace.silence(conn).await?;
     let hosts = groups::hosts(conn, group.id, silence).await?;
-    let facts = facts(conn, &group, &hosts, id).await?;
+    let mut facts = facts(conn, &group, &hosts, id).await?;
+    facts.patient = engine.grace.lasts();
     let (plan, mut state) = planned(&row, &group, &hosts, now);
     let (before, mut commands, mut waiting) = (row.state.clone(), Vec::new(), Vec::new());
     for event in &events {
@@ -49,7 +50,9 @@ pub(super) async fn decide(
             history::append(conn, of, engine.epoch, event, status, &waiting).await?;
         }
     }
-    let wake_at = wake_at(&commands, now);
+    // What was let pass out of patience is looked at again when that is over.
+    let later = facts.patient.then(|| now + engine.lease.silent_for_max);
+    let wake_at = wake_at(&commands, now).into_iter().chain(later).min();
     let save =
         Save { plan: &plan, state: &state, waiting: &waiting, wake_at, version: row.version };
     ensure!(deployments::save(conn, id, &save).await?, "{id} was changed by somebody else");
@@ -128,6 +131,7 @@ async fn facts(
     Ok(Facts {
         hosts: alive.collect(),
         held_by: holder.map(|(other, _)| other.to_string()),
+        patient: false,
         group_generation: group.generation.unsigned_abs(),
     })
 }

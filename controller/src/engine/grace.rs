@@ -32,6 +32,12 @@ impl Grace {
         *state = State { until: Instant::now() + self.length, measured: None };
     }
 
+    /// Whether the grace lasts.
+    #[must_use]
+    pub fn lasts(&self) -> bool {
+        Instant::now() < self.lock().until
+    }
+
     /// The silence after which an agent counts as lost, as of now. In the grace it is counted from
     /// the newest word anybody got through, not from now.
     ///

@@ -103,7 +103,7 @@ fn notice_lost_hosts(
 ) {
     for (id, host) in &mut state.hosts {
         let HostState::Working { purpose, .. } = host.state else { continue };
-        let overdue = overdue_at(plan, host).is_some_and(|at| now >= at);
+        let overdue = !facts.patient && overdue_at(plan, host).is_some_and(|at| now >= at);
         if facts.is_alive(*id) && !overdue {
             continue;
         }

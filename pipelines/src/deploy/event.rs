@@ -47,6 +47,9 @@ pub struct Facts {
     pub hosts: BTreeMap<AgentId, HostFacts>,
     /// The unfinished deployment that holds the group, if it is not this one: `d-7`.
     pub held_by: Option<String>,
+    /// The controller was away: words that were due meanwhile may still be on their way.
+    #[serde(default)]
+    pub patient: bool,
     /// The highest generation anyone in this group was ever told.
     pub group_generation: u64,
 }

@@ -282,6 +282,10 @@ fn an_agent_that_never_ends_is_given_up_in_time() {
     let mut story = story(2, 1, Some("v1"));
     story.take_started();
     story.now = story.now + story.plan.host.timeout + Millis::from_minutes(3);
+    story.facts.patient = true;
+    story.say(&Event::Tick);
+    assert_eq!(story.state.phase, Phase::Running, "its word may be on its way");
+    story.facts.patient = false;
     story.say(&Event::Tick);
     assert_eq!(story.cancelled, [AgentId(1)]);
     assert_eq!(story.state.phase, Phase::RollingBack);

@@ -87,7 +87,7 @@ impl World {
             .hosts
             .iter()
             .map(|(id, real)| (*id, HostFacts { alive: real.alive, last_seen: Some(self.now) }));
-        Facts { hosts: hosts.collect(), held_by: None, group_generation: 5 }
+        Facts { hosts: hosts.collect(), held_by: None, patient: false, group_generation: 5 }
     }
 
     fn tell(&mut self, event: &Event) {
