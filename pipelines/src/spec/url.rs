@@ -40,7 +40,7 @@ impl Report {
         });
         if secret {
             let message = format!("`{path}` holds a password");
-            let help = "store it with `pipectl secret set`, and name the secret";
+            let help = "take it out: a file keeps no secrets; such sources are to come";
             self.error(node.at, codes::BAD_URL, message, help);
             return None;
         }
