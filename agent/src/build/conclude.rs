@@ -46,7 +46,7 @@ impl Run<'_> {
         steps.end(FINALIZING, StepStatus::Succeeded, self.ctx.since.elapsed(), None);
         let steps = steps.into_all();
         match failure.or(missed) {
-            None => Outcome::Succeeded { steps, artifacts, exported },
+            None => Outcome::Succeeded { steps, artifacts, exported, answer: None },
             Some(error) if artifacts.is_empty() => failed(steps, error),
             Some(error) => Outcome::Failed { steps, error, artifacts },
         }

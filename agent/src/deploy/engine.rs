@@ -120,7 +120,8 @@ impl Job<'_> {
         match self.conclude().await {
             Ok(()) => {
                 let (artifacts, exported) = (Vec::new(), BTreeMap::new());
-                Outcome::Succeeded { steps: record.steps(), artifacts, exported }
+                let steps = record.steps();
+                Outcome::Succeeded { steps, artifacts, exported, answer: None }
             }
             Err(fault) => failed(fault, None, record.steps(), record.touched()),
         }

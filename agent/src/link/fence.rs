@@ -63,16 +63,22 @@ impl Fence {
     /// # Errors
     /// See [`Fence::hear`].
     pub fn admit(&mut self, task: &Task) -> io::Result<Result<(), Stale>> {
-        let Work::Deploy(deploy) = &task.work else { return Ok(Ok(())) };
-        let highest = self.highest.generations.get(&deploy.group).copied().unwrap_or(0);
+        let group = match &task.work {
+            Work::Deploy(deploy) => &deploy.group,
+            Work::Route(route) => &route.group,
+            Work::Build(_) | Work::Preview(_) | Work::Inspect(_) | Work::Observe(_) => {
+                return Ok(Ok(()));
+            }
+        };
+        let highest = self.highest.generations.get(group).copied().unwrap_or(0);
         let given = task.generation;
         if given < highest {
-            let group = deploy.group.clone();
+            let group = group.clone();
             return Ok(Err(Stale::Generation { group, given, highest }));
         }
         if given > highest {
             let mut next = self.highest.clone();
-            next.generations.insert(deploy.group.clone(), given);
+            next.generations.insert(group.clone(), given);
             self.save(next)?;
         }
         Ok(Ok(()))

@@ -1,7 +1,8 @@
 //! Tasks for tests.
 
 use pipelines::ids::{DeploymentId, TaskId};
-use pipelines::protocol::task::{Artifact, Deploy, Purpose, Revision, Task, TaskKey, Work};
+use pipelines::protocol::task::{Artifact, Deploy, Part, Purpose, Revision, Task, TaskKey, Work};
+use pipelines::spec::group::HooksPolicy;
 use pipelines::time::Millis;
 
 pub(crate) fn deploy_task(id: i64, group: &str, epoch: u64, generation: u64) -> Task {
@@ -19,10 +20,14 @@ pub(crate) fn deploy_task(id: i64, group: &str, epoch: u64, generation: u64) -> 
             application: "shop".into(),
             revision,
             purpose: Purpose::Forward,
+            parts: Part::WITHOUT_ROUTER.to_vec(),
             ignore_stop_failures: false,
             file_exists_behavior: None,
             keep_releases: 5,
+            keep_bytes: None,
             health: None,
+            hooks: HooksPolicy::default(),
+            shared: Vec::new(),
             pinned: Vec::new(),
         }),
     }

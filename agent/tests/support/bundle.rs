@@ -7,9 +7,9 @@ use agent::context::{
 use pipelines::ids::{DeploymentId, TaskId};
 use pipelines::protocol::poll::Installed;
 use pipelines::protocol::report::{ErrorCode, Outcome, Step, StepStatus, TaskError};
-use pipelines::protocol::task::{Artifact, Deploy, Purpose, Revision, Task, TaskKey, Work};
+use pipelines::protocol::task::{Artifact, Deploy, Part, Purpose, Revision, Task, TaskKey, Work};
 use pipelines::spec::appspec::FileExists;
-use pipelines::spec::group::Health;
+use pipelines::spec::group::{Health, HooksPolicy};
 use pipelines::time::Millis;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -205,10 +205,14 @@ pub fn deploy(id: i64, bundle: Artifact) -> Deploy {
         application: "shop".into(),
         revision: Revision { bundle, commit: Some("c0ffee".into()), label: "test".into() },
         purpose: Purpose::Forward,
+        parts: Part::WITHOUT_ROUTER.to_vec(),
         ignore_stop_failures: false,
         file_exists_behavior: None::<FileExists>,
         keep_releases: 5,
+        keep_bytes: None,
         health: None::<Health>,
+        hooks: HooksPolicy::default(),
+        shared: Vec::new(),
         pinned: Vec::new(),
     }
 }

@@ -7,10 +7,11 @@ use pipelines::command::{Command, Serving};
 use pipelines::deploy::{self, Plan};
 use pipelines::ids::{AgentId, DeploymentId};
 use pipelines::protocol::task::{
-    Artifact, Build, Deploy, EnvVar, NamedArtifact, Purpose, Revision, Work,
+    Artifact, Build, Deploy, EnvVar, NamedArtifact, Part, Purpose, Revision, Work,
 };
 use pipelines::run;
 use pipelines::run::event::DeploymentEnd;
+use pipelines::spec::group::HooksPolicy;
 use pipelines::spec::pipeline as spec;
 use pipelines::time::Millis;
 use std::collections::BTreeMap;
@@ -231,10 +232,14 @@ fn host_work(plan: &Plan, host: AgentId, revision: &Revision, purpose: Purpose) 
         application: plan.application.clone(),
         revision: revision.clone(),
         purpose,
+        parts: Part::WITHOUT_ROUTER.to_vec(),
         ignore_stop_failures: plan.host.ignore_stop_failures,
         file_exists_behavior: plan.host.file_exists_behavior,
         keep_releases: plan.host.keep_releases,
+        keep_bytes: None,
         health: plan.host.health.clone(),
+        hooks: HooksPolicy::default(),
+        shared: Vec::new(),
         pinned: prior.map(|prior| prior.bundle.digest.clone()).into_iter().collect(),
     }
 }

@@ -14,9 +14,11 @@
 //! Every task carries the controller's `epoch` and its deployment's `generation`; an agent keeps the
 //! highest of both on disk and refuses lower ones. Readers ignore fields they do not know.
 
+pub mod answer;
 pub mod join;
 pub mod poll;
 pub mod report;
+pub mod route;
 pub mod task;
 
 /// The version both sides speak. The controller refuses agents below [`VERSION_FLOOR`].

@@ -1,6 +1,7 @@
 //! What an agent says about a task. A report is repeated until it is acknowledged, in order, so the
 //! controller must take the same one twice.
 
+use super::answer::Answer;
 use super::task::{Artifact, NamedArtifact, TaskKey};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -75,6 +76,9 @@ pub enum Outcome {
         artifacts: Vec<NamedArtifact>,
         /// Builds: `env.exported-variables`.
         exported: BTreeMap<String, String>,
+        /// What was asked for, where the task was a question.
+        #[serde(default)]
+        answer: Option<Answer>,
     },
     Failed {
         steps: Vec<Step>,
@@ -123,6 +127,8 @@ pub enum ErrorCode {
     MissingSource,
     InstallFailed,
     HealthCheckFailed,
+    /// The balancer did not do what it was told, or its own check stayed red.
+    RouterFailed,
     BuildspecInvalid,
     CommandFailed,
     ArtifactMissing,

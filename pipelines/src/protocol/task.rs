@@ -1,8 +1,9 @@
 //! A task: everything an agent needs to do one piece of work, and the limits it must keep.
 
 use crate::ids::{DeploymentId, Digest, RunId, TaskId};
+use crate::protocol::route::{Observe, Route};
 use crate::spec::appspec::FileExists;
-use crate::spec::group::Health;
+use crate::spec::group::{Health, HooksPolicy};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,20 @@ pub struct Task {
 pub enum Work {
     Build(Build),
     Deploy(Deploy),
+    /// What the same deployment would change; nothing is touched.
+    Preview(Deploy),
+    /// What became of the installed files since.
+    Inspect(Inspect),
+    /// For the agent beside a balancer.
+    Route(Route),
+    /// The balancer's counters, for monitors.
+    Observe(Observe),
+}
+
+/// Compare what is installed with what was installed: drift.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inspect {
+    pub group: String,
 }
 
 /// Content in the controller's store, a `.tar.zst` archive unless said otherwise.
@@ -94,6 +109,35 @@ pub enum Purpose {
     Rollback,
 }
 
+/// A stretch of a deployment on one host, between two moments at which somebody else has to act: the
+/// balancer, the controller, a person. A task carries the parts it does, in this order. Event names and
+/// their order are CodeDeploy's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// Fetch, verify, unpack, and plan all of it. Touches nothing that runs.
+    Fetch,
+    /// `BeforeBlockTraffic`, while the host still has traffic.
+    BeforeBlock,
+    /// `AfterBlockTraffic`.
+    AfterBlock,
+    /// `ApplicationStop` to `ValidateService`, and the health check.
+    Install,
+    /// `BeforeAllowTraffic`, on a host that proved itself.
+    BeforeAllow,
+    /// `AfterAllowTraffic`.
+    AfterAllow,
+}
+
+impl Part {
+    /// A whole deployment where nothing sends traffic: CodeDeploy runs no traffic events then.
+    pub const WITHOUT_ROUTER: [Part; 2] = [Part::Fetch, Part::Install];
+}
+
+fn without_router() -> Vec<Part> {
+    Part::WITHOUT_ROUTER.to_vec()
+}
+
 /// Bring this host to `revision`, by its appspec.
 ///
 /// Everything that can be found wrong is found before the running application is touched.
@@ -104,13 +148,24 @@ pub struct Deploy {
     pub application: String,
     pub revision: Revision,
     pub purpose: Purpose,
+    #[serde(default = "without_router")]
+    pub parts: Vec<Part>,
     /// A failing `ApplicationStop` (or Before/AfterBlockTraffic) of the old revision only warns.
     pub ignore_stop_failures: bool,
     /// The group's choice, used where the appspec has none. Default: DISALLOW.
     pub file_exists_behavior: Option<FileExists>,
     /// Releases to keep per group besides the current one.
     pub keep_releases: u32,
+    /// Bytes the kept releases may take together; the oldest go first. None: no limit.
+    #[serde(default)]
+    pub keep_bytes: Option<u64>,
     pub health: Option<Health>,
+    /// Limits and environment of every hook.
+    #[serde(default)]
+    pub hooks: HooksPolicy,
+    /// Absolute paths that outlive every revision: no deployment removes or replaces what is below.
+    #[serde(default)]
+    pub shared: Vec<String>,
     /// Digests that must not be pruned whatever `keep_releases` says (rollback targets).
     pub pinned: Vec<Digest>,
 }

@@ -182,6 +182,10 @@ pub fn deploy_work() -> pipelines::protocol::task::Deploy {
         ignore_stop_failures: false,
         file_exists_behavior: None,
         keep_releases: 5,
+        keep_bytes: None,
+        hooks: pipelines::spec::group::HooksPolicy::default(),
+        shared: Vec::new(),
+        parts: pipelines::protocol::task::Part::WITHOUT_ROUTER.to_vec(),
         health: None,
         pinned: Vec::new(),
     }

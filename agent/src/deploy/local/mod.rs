@@ -19,8 +19,9 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use pipelines::ids::{DeploymentId, TaskId, is_name};
 use pipelines::protocol::report::Outcome;
-use pipelines::protocol::task::{Artifact, Deploy, Purpose, Revision, TaskKey};
+use pipelines::protocol::task::{Artifact, Deploy, Part, Purpose, Revision, TaskKey};
 use pipelines::spec::appspec::{FileExists, SCRIPT_EVENTS};
+use pipelines::spec::group::HooksPolicy;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -175,10 +176,14 @@ fn wish(args: &LocalArgs, id: i64, bundle: Artifact) -> Deploy {
         application: args.application.clone(),
         revision: Revision { bundle, commit: None, label },
         purpose: Purpose::Forward,
+        parts: Part::WITHOUT_ROUTER.to_vec(),
         ignore_stop_failures: false,
         file_exists_behavior: args.file_exists_behavior.map(FileExists::from),
         keep_releases: 5,
+        keep_bytes: None,
         health: None,
+        hooks: HooksPolicy::default(),
+        shared: Vec::new(),
         pinned: Vec::new(),
     }
 }
