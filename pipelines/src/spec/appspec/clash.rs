@@ -21,7 +21,7 @@ pub(super) fn check(report: &mut Report, files: &[(Mark, FileMapping)]) {
         let (Some(source), Some(to)) = (modest(&file.source), modest(&file.destination)) else {
             continue;
         };
-        let copying = Copying { file, one: is_file(&source), source, to };
+        let copying = Copying { file, one: is_file(&file.source), source, to };
         if let Some(message) = before.iter().find_map(|other| other.clash(&copying)) {
             let help = "CodeDeploy refuses the deployment; remove one of the two";
             report.error(*at, codes::DUPLICATE_DESTINATION, message, help);

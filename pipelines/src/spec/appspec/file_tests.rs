@@ -49,6 +49,7 @@ fn entries_of_files_that_went_wrong_are_told_how_to_mend() {
     };
     assert!(help(overwrite).contains("at the margin"));
     assert!(help(&format!("{overwrite}file_exists_behavior: OVERWRITE\n")).contains("remove it"));
+    assert!(help("overwrite: yes\n").contains("OVERWRITE"));
     check_after("files:\n  - {source: a/../b, destination: /opt/../b}\n", &["W bad-path 4:35"]);
     check_after("files:\n  - {source: /, destination: $HOME/b}\n", &["W bad-path 4:30"]);
     check_after(
@@ -96,7 +97,8 @@ fn a_destination_is_a_directory_whatever_it_looks_like() {
     };
     let at = "W bad-path 4:39";
     check_after(&file("nginx.conf", "/etc/nginx/nginx.conf"), &[at]);
-    check_after(&file("nginx.conf", "/etc/nginx/shop.conf/"), &[at]);
+    check_after(&file("nginx.conf", "/etc/nginx/shop.conf"), &[at]);
+    check_after(&file("nginx.conf", "/etc/nginx/shop.conf/"), &[]);
     check_after(&file("nginx.conf", "/etc/nginx"), &[]);
     check_after(&file("conf.d", "/etc/nginx/conf.d"), &[]);
 }

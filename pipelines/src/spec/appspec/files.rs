@@ -89,9 +89,9 @@ fn file(
 
 /// A destination that looks like the file's new name is a directory all the same.
 fn renaming(report: &mut Report, node: &Node, file: &FileMapping) {
-    let (Some(source), Some(to)) = (parts(&file.source), parts(&file.destination)) else { return };
-    if let (true, true, Some(name)) = (is_file(&source), is_file(&to), source.last()) {
-        let destination = file.destination.trim_end_matches('/');
+    let name = file.source.rsplit(['/', '\\']).next();
+    if let (true, true, Some(name)) = (is_file(&file.source), is_file(&file.destination), name) {
+        let destination = &file.destination;
         let message =
             format!("a destination is a directory: the file becomes '{destination}/{name}'");
         let help = "write the directory it goes into; a file keeps its name";

@@ -89,9 +89,15 @@ fn scripts(
             report.error(node.at, codes::WRONG_TYPE, message, "put `- ` before `location`");
             return Vec::new();
         }
+        Value::Scalar { text, .. } if !node.is_null() => {
+            let message = format!("`{path}` is a single value, a list is wanted");
+            let help = format!("write `- location: {text}` on a line of its own");
+            report.error(node.at, codes::WRONG_TYPE, message, help);
+            return Vec::new();
+        }
         Value::Map(_) | Value::List(_) | Value::Scalar { .. } => super::items(report, node, &path),
     };
-    if items.is_empty() && (node.is_null() || node.text().is_none()) {
+    if items.is_empty() {
         let message = format!("hook `{event}` has no scripts; it is ignored");
         report.warn(at, codes::EMPTY_HOOK, message, "add `- location: …`, or remove it");
     }

@@ -72,9 +72,10 @@ pub(super) fn modest(path: &str) -> Option<Vec<&str>> {
     parts(path).filter(|parts| parts.len() <= PARTS_MAX)
 }
 
-/// Whether the last part can only be a file.
-pub(super) fn is_file(parts: &[&str]) -> bool {
-    parts.last().and_then(|name| name.rsplit_once('.')).is_some_and(|(_, ending)| {
+/// Whether a path can only be that of a file. One that ends in a slash is a directory's.
+pub(super) fn is_file(path: &str) -> bool {
+    let name = path.rsplit(['/', '\\']).next();
+    name.and_then(|name| name.rsplit_once('.')).is_some_and(|(_, ending)| {
         FILE_ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
     })
 }
@@ -123,8 +124,9 @@ mod tests {
 
     #[test]
     fn files_are_told_by_their_ending() {
-        for (path, file) in [("a/x.Conf", true), ("conf.d", false), ("x", false), ("", false)] {
-            assert_eq!(is_file(&parts(path).unwrap()), file, "{path}");
+        let paths = [("a/x.Conf", true), ("conf.d", false), ("x", false), ("a.sh/", false)];
+        for (path, file) in paths {
+            assert_eq!(is_file(path), file, "{path}");
         }
     }
 

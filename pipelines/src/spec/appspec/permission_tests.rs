@@ -74,6 +74,7 @@ fn types_and_exceptions_are_lists() {
 fn patterns_fit_names() {
     check("mode: 644\n    pattern: '*.sh'\n    except: ['a*', x.sh]", &[]);
     check("mode: 644\n    pattern: '**'\n    except: [a.conf]", &[]);
+    check("mode: 644\n    except: ['']", &["W bad-pattern 6:14"]);
     for bad in ["a/*", "**/*", "*.{sh,py}", "[ab]", "?"] {
         check(&format!("mode: 644\n    pattern: '{bad}'"), &["W bad-pattern 6:14"]);
         check(&format!("mode: 644\n    except: ['{bad}']"), &["W bad-pattern 6:14"]);
@@ -91,7 +92,8 @@ fn acls_are_read_as_the_agent_reads_them() {
     check("acls: ['u:a:rwx', 'u::r']", &["E bad-acl 5:23"]);
     check("acls: ['a:rwx']", &["W bad-acl 5:12"]);
     check("type: [directory]\n    acls: ['d:u:a:rwx', 'd:o::r', 'd:g::rx']", &[]);
-    check("acls: ['d:u:a:rwx']", &["E bad-acl 5:12"]);
+    check("acls: ['d:u:a:rwx']", &["W bad-acl 5:12"]);
+    check("type: [file]\n    acls: ['d:u:a:rwx']", &["E bad-acl 6:12"]);
     assert_eq!(read("acls: ['a:rwx']").acls[0].to_string(), "user:a:rwx");
 }
 

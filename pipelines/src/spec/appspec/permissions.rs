@@ -1,6 +1,6 @@
 //! `permissions`: owners, modes, ACLs and SELinux contexts, on Linux.
 
-use crate::spec::appspec::paths::{fits, is_file, parts};
+use crate::spec::appspec::paths::{fits, is_file};
 use crate::spec::appspec::reach::Placed;
 use crate::spec::appspec::{Acl, Context, Os, Permission, PermissionType, mode};
 use crate::spec::codes;
@@ -87,8 +87,7 @@ fn object_path(report: &mut Report, node: &Node, path: &str) -> Option<String> {
 
 /// `pattern` and `except` choose among what is in a directory; for a file both agents refuse them.
 fn check_directory(report: &mut Report, at: Mark, permission: &Permission) {
-    let file = parts(&permission.object).is_some_and(|object| is_file(&object));
-    if file && permission.types.contains(&PermissionType::File) {
+    if is_file(&permission.object) && permission.types.contains(&PermissionType::File) {
         let message = format!(
             "'{}' looks like a file, and `pattern` and `except` are for directories",
             permission.object
@@ -114,6 +113,9 @@ fn check_name(report: &mut Report, at: Mark, text: &str, path: &str) -> bool {
         let message = format!("`{path}`: '{text}' matches nothing: names have no `/`");
         let help = "write `**` for all below, or a pattern for names directly in the object";
         report.warn(at, codes::BAD_PATTERN, message, help);
+    } else if text.trim().is_empty() {
+        let message = format!("`{path}`: an empty text matches nothing");
+        report.warn(at, codes::BAD_PATTERN, message, "write a name or a pattern of names");
     } else if text.contains(['?', '[', '{']) {
         let message = format!("`{path}`: in '{text}' only `*` is special");
         report.warn(at, codes::BAD_PATTERN, message, "write one entry for each name");
@@ -176,10 +178,14 @@ fn acls(report: &mut Report, node: &Node, path: &str, types: &[PermissionType]) 
                 continue;
             }
         };
-        if acl.default && types.contains(&PermissionType::File) {
+        let help = "give it an entry of its own with `type: [directory]`";
+        if acl.default && types == [PermissionType::File] {
             let message = format!("`{path}`: a file cannot have the default ACL '{text}'");
-            let help = "give it an entry of its own with `type: [directory]`";
             report.error(item.at, codes::BAD_ACL, message, help);
+        } else if acl.default && types.contains(&PermissionType::File) {
+            // Agents before 2.0 find out only when there is a file.
+            let message = format!("`{path}`: the default ACL '{text}' fails on the first file");
+            report.warn(item.at, codes::BAD_ACL, message, help);
         } else if Acl::is_short(&text) {
             let message = format!("`{path}`: '{text}' means '{acl}'; newer agents refuse it so");
             report.warn(item.at, codes::BAD_ACL, message, format!("write `{acl}`"));

@@ -37,7 +37,7 @@ pub(super) fn check_covered(report: &mut Report, permissions: &[Placed], files: 
 /// Where a mapping puts something, and whether that is one file.
 fn lands(file: &FileMapping) -> Option<(Vec<&str>, bool)> {
     let (source, mut place) = (modest(&file.source)?, modest(&file.destination)?);
-    let one = is_file(&source);
+    let one = is_file(&file.source);
     place.extend(source.last().filter(|_| one));
     Some((place, one))
 }

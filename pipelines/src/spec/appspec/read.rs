@@ -58,6 +58,13 @@ pub(crate) fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Appspec> 
 fn misplaced<'n>(report: &mut Report, top: &Fields<'n>) -> Vec<&'n str> {
     let mut answered = Vec::new();
     for (key, at, _) in top.unknown() {
+        if key == "overwrite" {
+            answered.push(key);
+            let message = "there is no key `overwrite`; it is ignored";
+            let help = "write `file_exists_behavior: OVERWRITE`";
+            report.warn(at, codes::UNKNOWN_KEY, message, help);
+            continue;
+        }
         let section = match key {
             "source" | "destination" => "files",
             "object" | "pattern" | "except" | "owner" | "group" | "mode" | "acls" | "context" => {

@@ -46,6 +46,7 @@ fn hooks_run_only_for_events_that_exist() {
         check_after(&format!("hooks:\n  AfterInstall:{nothing}\n"), &["W empty-hook 4:3"]);
     }
     check_after("hooks:\n  AfterInstall: [a.sh]\n", &["E wrong-type 4:18"]);
+    check_after("hooks:\n  AfterInstall: a.sh\n", &["E wrong-type 4:17"]);
     check_after("hooks: [AfterInstall]\n", &["E wrong-type 3:8"]);
     let twice = format!("{}  AfterInstall: [{{location: b.sh}}]\n", hook("AfterInstall"));
     check_after(&twice, &["W duplicate-key 6:3"]);
