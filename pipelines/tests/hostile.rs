@@ -27,6 +27,8 @@ fn hostile_files_are_refused_quickly() {
     let appspec = |section: &str, entry: &str| {
         format!("version: 0.0\nos: linux\n{section}:\n{}", entry.repeat(900_000 / entry.len()))
     };
+    let long = format!("- {{source: {0}, destination: /{0}}}\n", "a/".repeat(60));
+    let long_paths = appspec("files", &long);
     let deep_maps: String = (0..1400).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
     let cases = [
         ("five megabytes", format!("a: {}", "x".repeat(5 * 1024 * 1024)), "too-large"),
@@ -54,27 +56,8 @@ fn hostile_files_are_refused_quickly() {
         ("commas", commands(&",".repeat(500_000)), "yaml-syntax"),
         ("invisible", mebibyte("a\u{200b}: \u{a0}\n"), ""),
         ("files alike", appspec("files", "- {source: a, destination: /b}\n"), ""),
-        (
-            "long paths",
-            appspec("files", &format!("- {{source: {0}, destination: /{0}}}\n", "a/".repeat(60))),
-            "",
-        ),
-        (
-            "permissions alike",
-            appspec("permissions", "- {object: /a, mode: 1, except: [a*b]}\n"),
-            "",
-        ),
-        (
-            "a long pattern",
-            appspec(
-                "permissions",
-                &format!(
-                    "- {{object: /a, pattern: '{}', except: [a, b]}}\n- 1\n",
-                    "*a".repeat(9000)
-                ),
-            ),
-            "",
-        ),
+        ("permissions alike", appspec("permissions", "- {object: /a, except: [a*b]}\n"), ""),
+        ("long paths", long_paths, ""),
         ("zero bytes", mebibyte("\0"), "yaml-syntax"),
     ];
     for (name, text, code) in cases {
