@@ -24,6 +24,11 @@ fn mebibyte(piece: &str) -> String {
 #[test]
 fn hostile_files_are_refused_quickly() {
     let commands = |item: &str| format!("version: 0.2\nphases: {{build: {{commands:\n{item}}}}}\n");
+    let appspec = |section: &str, entry: &str| {
+        format!("version: 0.0\nos: linux\n{section}:\n{}", entry.repeat(900_000 / entry.len()))
+    };
+    let long = format!("- {{source: {0}, destination: /{0}}}\n", "a/".repeat(60));
+    let long_paths = appspec("files", &long);
     let deep_maps: String = (0..1400).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
     let cases = [
         ("five megabytes", format!("a: {}", "x".repeat(5 * 1024 * 1024)), "too-large"),
@@ -50,6 +55,9 @@ fn hostile_files_are_refused_quickly() {
         ("colons", mebibyte("a: "), "yaml-syntax"),
         ("commas", commands(&",".repeat(500_000)), "yaml-syntax"),
         ("invisible", mebibyte("a\u{200b}: \u{a0}\n"), ""),
+        ("files alike", appspec("files", "- {source: a, destination: /b}\n"), ""),
+        ("permissions alike", appspec("permissions", "- {object: /a, except: [a*b]}\n"), ""),
+        ("long paths", long_paths, ""),
         ("zero bytes", mebibyte("\0"), "yaml-syntax"),
     ];
     for (name, text, code) in cases {

@@ -104,9 +104,11 @@ fn resolve(permission: &Permission) -> (Attributes, Vec<Problem>) {
     let group = permission.group.as_deref().and_then(|n| known("group", n, self::group(n)));
     for acl in &permission.acls {
         match acl.kind {
+            // Those of whoever will own what is created.
+            _ if acl.name.is_empty() => {}
             AclKind::User => drop(known("user", &acl.name, user(&acl.name))),
             AclKind::Group => drop(known("group", &acl.name, self::group(&acl.name))),
-            AclKind::Mask => {}
+            AclKind::Mask | AclKind::Other => {}
         }
     }
     let acls = permission.acls.iter().map(ToString::to_string).collect();

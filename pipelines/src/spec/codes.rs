@@ -76,13 +76,13 @@ codes! {
     HOOK_TIMEOUT = "hook-timeout", "Timeouts of one event that exceed an hour together.";
     BAD_PATH = "bad-path", "A path that is not absolute, or leaves the bundle.";
     DUPLICATE_DESTINATION = "duplicate-destination",
-        "Two entries with the same source and destination.";
-    BAD_MODE = "bad-mode", "A file mode that is not one to four octal digits.";
-    BAD_ACL = "bad-acl", "An ACL entry that setfacl would refuse.";
+        "Two entries of `files` that put something at one place.";
+    BAD_MODE = "bad-mode", "A file mode that is not one to four octal digits, or probably not the one meant.";
+    BAD_ACL = "bad-acl", "An ACL entry that CodeDeploy refuses, or reads in its own way.";
     BAD_CONTEXT = "bad-context", "An SELinux context that cannot be read.";
     BAD_PATTERN = "bad-pattern",
         "A permission pattern that matches nothing or is not allowed here.";
-    DUPLICATE_PERMISSION = "duplicate-permission", "Two permissions for one object.";
+    DUPLICATE_PERMISSION = "duplicate-permission", "Two permissions for one path.";
     NOT_ON_WINDOWS = "not-on-windows", "Something only Linux has.";
     OTHER_PLATFORM = "other-platform", "An ECS or Lambda AppSpec; Pipeyard deploys to hosts.";
     RESOURCE = "resource", "An ECS or Lambda resource that CodeDeploy would refuse.";

@@ -4,14 +4,15 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// `[d:]kind:[name]:permissions`. Unnamed user, group and other are refused: `mode` sets those.
+/// `[d:]kind:[name]:permissions`. Unnamed user, group and other are refused, as `mode` sets those,
+/// unless they are defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Acl {
     /// Whether it is for what will be created in the directory.
     pub default: bool,
     pub kind: AclKind,
-    /// The user or group; empty for a mask.
+    /// The user or group; empty for a mask, for others, and for the owners of what is created.
     pub name: String,
     /// 4 read, 2 write, 1 execute.
     pub permissions: u8,
@@ -22,6 +23,8 @@ pub enum AclKind {
     User,
     Group,
     Mask,
+    /// Only as a default.
+    Other,
 }
 
 /// Why an entry was refused.
@@ -31,7 +34,7 @@ pub enum BadAcl {
     Parts,
     #[error("the kind is none of user, group, mask, other")]
     Kind,
-    #[error("permissions are `r`, `w`, `x`, `-` or one digit from 0 to 7")]
+    #[error("permissions are of `r`, `w`, `x`, `-`, or one digit from 0 to 7")]
     Permissions,
     #[error("only users and groups have a name")]
     Named,
@@ -39,16 +42,31 @@ pub enum BadAcl {
     Base,
 }
 
+impl Acl {
+    /// Whether the kind is left out, which CodeDeploy's agents took for a user until 2.0.
+    pub(super) fn is_short(text: &str) -> bool {
+        parts(text).1.len() < 3
+    }
+}
+
+/// Whether it starts with `d:`, and the parts behind that.
+fn parts(text: &str) -> (bool, Vec<&str>) {
+    let mut parts: Vec<&str> = text.split(':').map(str::trim).collect();
+    let default = parts.len() > 2 && matches!(parts[0], "d" | "default");
+    if default {
+        parts.remove(0);
+    }
+    (default, parts)
+}
+
 impl FromStr for Acl {
     type Err = BadAcl;
     fn from_str(text: &str) -> Result<Self, BadAcl> {
-        let mut parts: Vec<&str> = text.split(':').map(str::trim).collect();
-        let default = parts.len() > 1 && matches!(parts[0], "d" | "default");
-        if default {
-            parts.remove(0);
-        }
+        let (default, parts) = parts(text);
         let (kind, name, permissions) = match parts.as_slice() {
-            [kind, permissions] => (*kind, "", *permissions),
+            ["u" | "user" | "g" | "group", _] => return Err(BadAcl::Base),
+            [kind @ ("m" | "mask" | "o" | "other"), permissions] => (*kind, "", *permissions),
+            [name, permissions] => ("user", *name, *permissions),
             [kind, name, permissions] => (*kind, *name, *permissions),
             _ => return Err(BadAcl::Parts),
         };
@@ -56,36 +74,32 @@ impl FromStr for Acl {
             "u" | "user" => AclKind::User,
             "g" | "group" => AclKind::Group,
             "m" | "mask" => AclKind::Mask,
-            "o" | "other" if name.is_empty() => return Err(BadAcl::Base),
-            "o" | "other" => return Err(BadAcl::Named),
+            "o" | "other" => AclKind::Other,
             _ => return Err(BadAcl::Kind),
         };
         match kind {
-            AclKind::Mask if !name.is_empty() => return Err(BadAcl::Named),
-            AclKind::User | AclKind::Group if name.is_empty() => return Err(BadAcl::Base),
-            AclKind::User | AclKind::Group | AclKind::Mask => {}
+            AclKind::Mask | AclKind::Other if !name.is_empty() => return Err(BadAcl::Named),
+            AclKind::User | AclKind::Group | AclKind::Other if name.is_empty() && !default => {
+                return Err(BadAcl::Base);
+            }
+            AclKind::User | AclKind::Group | AclKind::Mask | AclKind::Other => {}
         }
         let permissions = bits(permissions).ok_or(BadAcl::Permissions)?;
         Ok(Acl { default, kind, name: name.to_owned(), permissions })
     }
 }
 
+/// Letters may be left out, stand in any order and twice, as for the agent; nothing is nothing.
 fn bits(text: &str) -> Option<u8> {
     if let [digit @ b'0'..=b'7'] = text.as_bytes() {
         return Some(digit - b'0');
     }
-    if text.is_empty() || text.len() > 3 {
-        return None;
-    }
-    text.bytes().try_fold(0, |sum, letter| {
-        let bit = match letter {
-            b'r' => 4,
-            b'w' => 2,
-            b'x' => 1,
-            b'-' => 0,
-            _ => return None,
-        };
-        (bit == 0 || sum & bit == 0).then_some(sum | bit)
+    text.bytes().try_fold(0, |sum, letter| match letter {
+        b'r' => Some(sum | 4),
+        b'w' => Some(sum | 2),
+        b'x' => Some(sum | 1),
+        b'-' => Some(sum),
+        _ => None,
     })
 }
 
@@ -95,6 +109,7 @@ impl fmt::Display for Acl {
             AclKind::User => "user",
             AclKind::Group => "group",
             AclKind::Mask => "mask",
+            AclKind::Other => "other",
         };
         let letter = |bit: u8, letter: char| if self.permissions & bit != 0 { letter } else { '-' };
         let default = if self.default { "default:" } else { "" };
@@ -127,6 +142,13 @@ mod tests {
             ("d:g:web:5", "default:group:web:r-x"),
             ("m:rx", "mask::r-x"),
             ("mask::rw", "mask::rw-"),
+            ("d:g::rx", "default:group::r-x"),
+            ("d:o:r", "default:other::r--"),
+            ("default:other::4", "default:other::r--"),
+            ("deploy:rwx", "user:deploy:rwx"),
+            ("d:deploy:rwx", "default:user:deploy:rwx"),
+            ("u:deploy:", "user:deploy:---"),
+            ("u:deploy:rrx", "user:deploy:r-x"),
         ];
         for (text, printed) in good {
             assert_eq!(text.parse::<Acl>().unwrap().to_string(), printed, "{text}");
@@ -137,10 +159,14 @@ mod tests {
             ("a:b:c:d:e", BadAcl::Parts),
             ("x:deploy:rwx", BadAcl::Kind),
             ("u:deploy:rwz", BadAcl::Permissions),
-            ("u:deploy:rr", BadAcl::Permissions),
+            ("d:d:deploy:rwx", BadAcl::Kind),
+            (":deploy:rwx", BadAcl::Kind),
             ("u:deploy:8", BadAcl::Permissions),
             ("u::rwx", BadAcl::Base),
             ("o::r", BadAcl::Base),
+            ("u:rwx", BadAcl::Base),
+            (":rwx", BadAcl::Base),
+            ("d:o:web:r", BadAcl::Named),
             ("m:web:r", BadAcl::Named),
         ];
         for (text, error) in bad {

@@ -41,7 +41,12 @@ impl Context {
         let kind = kind.and_then(|node| report.word(node, &fields.join("type")));
         if let Some(at) = fields.key_at("role") {
             fields.allow("role");
-            report.error(at, codes::BAD_CONTEXT, "roles are not supported", "remove `role`");
+            report.warn(
+                at,
+                codes::BAD_CONTEXT,
+                "nothing sets a role; it is ignored",
+                "remove `role`",
+            );
         }
         fields.finish(report);
         let user = name.or(user).map(|(_, user)| user);
@@ -62,10 +67,12 @@ fn parse_range(range: &str) -> Result<(), &'static str> {
         Some((levels, categories)) => (levels, Some(categories)),
         None => (range, None),
     };
-    let level = |text: &str| {
-        let digits = text.strip_prefix('s').filter(|digits| digits.len() <= 4);
-        digits.and_then(|digits| digits.parse::<u32>().ok()).ok_or("a sensitivity is s0, s1, …")
+    let number = |text: &str, letter: char| {
+        let digits = text.strip_prefix(letter)?;
+        let all = digits.len() <= 4 && digits.bytes().all(|b| b.is_ascii_digit());
+        all.then(|| digits.parse::<u32>().ok())?
     };
+    let level = |text: &str| number(text, 's').ok_or("a sensitivity is s0, s1, …");
     let (low, high) = levels.split_once('-').unwrap_or((levels, levels));
     if level(low)? > level(high)? {
         return Err("the lower sensitivity comes first");
@@ -73,8 +80,7 @@ fn parse_range(range: &str) -> Result<(), &'static str> {
     let mut seen: Vec<u32> = Vec::new();
     for part in categories.into_iter().flat_map(|text| text.split(',')) {
         let category = |text: &str| {
-            let number = text.strip_prefix('c').and_then(|digits| digits.parse::<u32>().ok());
-            number.filter(|n| *n <= CATEGORY_MAX).ok_or("a category is c0 to c1023")
+            number(text, 'c').filter(|n| *n <= CATEGORY_MAX).ok_or("a category is c0 to c1023")
         };
         let (low, high) = part.split_once('.').unwrap_or((part, part));
         let (low, high) = (category(low)?, category(high)?);
@@ -98,7 +104,18 @@ mod tests {
         for good in ["s0", "s0-s3", "s0:c0", "s0-s0:c0.c1023", "s0:c1,c5.c7"] {
             assert_eq!(parse_range(good), Ok(()), "{good}");
         }
-        for bad in ["", "0", "s3-s0", "s0:", "s0:c1024", "s0:c5.c1", "s0:c1,c1", "s0:c1.c3,c2"] {
+        for bad in [
+            "",
+            "0",
+            "s3-s0",
+            "s0:",
+            "s0:c1024",
+            "s0:c5.c1",
+            "s0:c1,c1",
+            "s0:c1.c3,c2",
+            "s+1",
+            "s0:c+1",
+        ] {
             assert!(parse_range(bad).is_err(), "{bad}");
         }
     }

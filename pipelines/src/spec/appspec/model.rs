@@ -21,7 +21,8 @@ pub struct Appspec {
     pub file_exists_behavior: Option<FileExists>,
     #[serde(default)]
     pub permissions: Vec<Permission>,
-    /// Scripts by lifecycle event, in the order they run. Events that never run any are left out.
+    /// Scripts by lifecycle event, in the order they run. Unknown events are kept: a local deployment
+    /// may be told to run them.
     #[serde(default)]
     pub hooks: BTreeMap<String, Vec<Hook>>,
     /// Only for ECS and Lambda.

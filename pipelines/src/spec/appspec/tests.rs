@@ -26,27 +26,6 @@ fn version_and_system_are_required_and_exact() {
 }
 
 #[test]
-fn files_name_a_source_and_an_absolute_directory() {
-    check_after("files:\n  - source: /\n    destination: /opt/shop\n", &[]);
-    check_after("files:\n  - source: /\n", &["E missing-key 4:5"]);
-    check_after("files:\n  source: /\n  destination: /x\n", &["E wrong-type 4:3"]);
-    check_after(
-        "files:\n  - {source: ../x, destination: opt}\n",
-        &["E bad-path 4:14", "W bad-path 4:33"],
-    );
-    check_after(
-        "files:\n  - {source: a, destination: /b, overwrite: yes}\n",
-        &["W misplaced-key 4:34"],
-    );
-    check_after(
-        "files:\n  - {source: '*', destination: ~/b}\n",
-        &["W bad-path 4:14", "W bad-path 4:32"],
-    );
-    check("version: 0.0\nos: windows\nfiles:\n  - {source: \\, destination: 'c:\\x'}\n", &[]);
-    check_after("files:\n", &[]);
-}
-
-#[test]
 fn the_file_exists_behavior_is_upper_case() {
     check_after("file_exists_behavior: RETAIN\n", &[]);
     check_after("file_exists_behavior: retain\n", &["E bad-value 3:23"]);
@@ -59,7 +38,20 @@ fn hooks_run_only_for_events_that_exist() {
     check_after(&hook("AfterInstall"), &[]);
     check_after(&hook("AfterInstal"), &["W unknown-hook 4:3"]);
     check_after(&hook("Install"), &["W reserved-hook 4:3"]);
-    check_after("hooks:\n  AfterInstall:\n", &["W empty-hook 4:3"]);
+    for event in ["BeforeAllowTraffic", "AfterBlockTraffic", "OnFailure", "OnRollback"] {
+        check_after(&hook(event), &[]);
+    }
+    check_after(&hook("OnRolback"), &["W unknown-hook 4:3"]);
+    for nothing in ["", " []", " {}"] {
+        check_after(&format!("hooks:\n  AfterInstall:{nothing}\n"), &["W empty-hook 4:3"]);
+    }
+    check_after("hooks:\n  AfterInstall: [a.sh]\n", &["E wrong-type 4:18"]);
+    check_after("hooks:\n  AfterInstall: a.sh\n", &["E wrong-type 4:17"]);
+    check_after("hooks: [AfterInstall]\n", &["E wrong-type 3:8"]);
+    let twice = format!("{}  AfterInstall: [{{location: b.sh}}]\n", hook("AfterInstall"));
+    check_after(&twice, &["W duplicate-key 6:3"]);
+    let text = format!("version: 0.0\nos: linux\n{twice}");
+    assert_eq!(parse(&text).value.unwrap().hooks["AfterInstall"][0].location, "b.sh");
     check_after("hooks:\n  AfterInstall: {location: a.sh}\n", &["E wrong-type 4:17"]);
     check_after("hooks:\n  AfterInstall: [{timeout: 3}]\n", &["E missing-key 4:18"]);
     check_after("hooks:\n", &["W empty-section 3:1"]);
@@ -68,12 +60,40 @@ fn hooks_run_only_for_events_that_exist() {
 }
 
 #[test]
+fn a_location_is_one_path_in_the_bundle() {
+    let hook = |location: &str| {
+        format!(
+            "files:\n  - {{source: opt, destination: /opt}}\nhooks:\n  AfterInstall:\n    \
+             - location: {location}\n"
+        )
+    };
+    for good in ["a.sh", "/scripts/a.sh", "/opt/a.sh", "./a"] {
+        check_after(&hook(good), &[]);
+    }
+    for doubtful in ["sh a.sh", "a.sh --now", "/home/ubuntu/a.sh", "'c:\\a.bat'"] {
+        check_after(&hook(doubtful), &["W bad-path 7:17"]);
+    }
+    check_after(&hook("../a.sh"), &["E bad-path 7:17"]);
+    let text = format!("version: 0.0\nos: linux\n{}", hook("a/../b/c.sh"));
+    assert_eq!(parse(&text).value.unwrap().hooks["AfterInstall"][0].location, "b/c.sh");
+}
+
+#[test]
 fn timeouts_are_seconds_and_an_hour_in_all() {
     let hook = |timeout: &str| {
         format!("hooks:\n  AfterInstall:\n    - {{location: a.sh, timeout: {timeout}}}\n")
     };
-    for bad in ["0", "-1", "5m", "x", "1.5"] {
+    for good in ["60", "'60'", "~"] {
+        check_after(&hook(good), &[]);
+    }
+    for bad in ["0", "-1", "5m", "x", "1.5", "1h", "'0'", "10 m"] {
         check_after(&hook(bad), &["E bad-number 5:33"]);
+    }
+    for doubtful in ["60s", "60 seconds", "60.0", "060"] {
+        check_after(&hook(doubtful), &["W bad-number 5:33"]);
+        let text = format!("version: 0.0\nos: linux\n{}", hook(doubtful));
+        let hooks = parse(&text).value.unwrap().hooks;
+        assert_eq!(hooks["AfterInstall"][0].timeout, Some(Millis::from_secs(60)), "{doubtful}");
     }
     check_after(&hook("3601"), &["W hook-timeout 4:3"]);
     let default =
@@ -81,42 +101,6 @@ fn timeouts_are_seconds_and_an_hour_in_all() {
     let appspec = parse(default).into_result().unwrap();
     assert!(appspec.1.is_empty(), "two default timeouts are no mistake: {:?}", appspec.1);
     assert_eq!(appspec.0.hooks["AfterInstall"][0].timeout, Some(Millis::from_secs(3600)));
-}
-
-#[test]
-fn windows_has_neither_users_nor_permissions() {
-    check(
-        "version: 0.0\nos: windows\nhooks: {AfterInstall: [{location: a, runas: b}]}\n\
-         permissions:\n  - {object: /x, owner: y}\n",
-        &["W not-on-windows 3:45", "E not-on-windows 5:3"],
-    );
-}
-
-#[test]
-fn permissions_are_checked_entry_by_entry() {
-    let entry = |rest: &str| format!("permissions:\n  - object: /opt/shop\n    {rest}\n");
-    check_after(&entry("mode: 0644"), &[]);
-    let text = format!("version: 0.0\nos: linux\n{}", entry("mode: 0644"));
-    assert_eq!(parse(&text).value.unwrap().permissions[0].mode, Some(0o644));
-    for bad in ["0888", "00644", "u+x", "''"] {
-        let code = if bad == "''" { "E missing-key 5:11" } else { "E bad-mode 5:11" };
-        check_after(&entry(&format!("mode: {bad}")), &[code]);
-    }
-    check_after(&entry("owner: x\n    type: [files]"), &["E bad-value 6:12"]);
-    check_after(&entry("owner: x\n    type: file"), &["W not-a-list 6:11"]);
-    check_after(&entry("owner: x\n    except: [a/b]"), &["W bad-pattern 6:13"]);
-    check_after(&entry("owner: x\n    pattern: a/*"), &["W bad-pattern 6:14"]);
-    check_after(&entry("owner: x\n    mode: 4755"), &["W bad-mode 6:11"]);
-    check_after(&entry("acls: ['u:a:rwx', 'u::r']"), &["E bad-acl 5:23"]);
-    check_after(&entry("context: {name: a}"), &["E missing-key 5:14"]);
-    check_after(&entry("context: {name: a, type: b, range: s9-s1}"), &["E bad-context 5:40"]);
-    check_after(&entry("context: {user: a, type: b}"), &["W bad-context 5:21"]);
-    check_after("permissions:\n  - object: opt\n", &["W ignored-key 4:5", "W bad-path 4:13"]);
-    check_after(
-        "permissions:\n  - {object: /a, owner: b}\n  - {object: /a/, group: c}\n",
-        &["W duplicate-permission 5:5"],
-    );
-    check_after("permissions:\n  - {owner: a}\n", &["E missing-key 4:5"]);
 }
 
 #[test]
@@ -135,8 +119,42 @@ fn other_platforms_are_checked_and_fit_no_host() {
     );
     check(
         &ecs.replace("ECS::Service", "EC2::Instance"),
-        &["W other-platform 2:1", "E bad-value 4:13", "W placeholder 6:25"],
+        &["W other-platform 2:1", "E bad-value 4:13"],
     );
+    check(
+        &ecs.replace("Resources", "resources").replace("TaskDef", "taskDef"),
+        &["W other-platform 2:1", "W placeholder 6:25"],
+    );
+    check(
+        &ecs.replace("<TASK_DEFINITION>", "!Ref a\n        Taskdef: b"),
+        &["W other-platform 2:1", "W tag 6:25", "W unknown-key 7:9"],
+    );
+    let hooks = |text: &str| format!("{}{text}", ecs.replace("<TASK_DEFINITION>", "a"));
+    check(&hooks("Hooks:\n  - AfterInstall: check\n"), &["W other-platform 2:1"]);
+    check(
+        &hooks("Hooks:\n  - AfterInstal: check\n  - AfterInstall: ''\n"),
+        &["W other-platform 2:1", "W unknown-hook 11:5", "W empty-hook 12:5"],
+    );
+    check(&hooks("Hooks: {AfterInstall: check}\n"), &["W other-platform 2:1", "W wrong-type 10:8"]);
+}
+
+#[test]
+fn the_form_of_the_text_makes_no_difference() {
+    let json = "{\n\t\"version\": 0.0,\n\t\"os\": \"linux\",\n\t\"files\": [\n\t\t\
+                {\"source\": \"/\", \"destination\": \"/srv\"}\n\t]\n}\n";
+    check(json, &[]);
+    let yaml = "version: 0.0\nos: linux\nfiles:\n  - source: /\n    destination: /srv\n";
+    let crlf = yaml.replace('\n', "\r\n");
+    check(&crlf, &[]);
+    check(&format!("\u{feff}{yaml}"), &["W byte-order-mark 1:1"]);
+    let expected = parse(yaml).value;
+    assert!(expected.is_some());
+    assert_eq!(parse(json).value, expected);
+    assert_eq!(parse(&crlf).value, expected);
+    for nothing in ["", " \n\t\n", "---\n", "{}"] {
+        assert!(parse(nothing).value.is_none(), "{nothing:?}");
+        assert!(!parse(nothing).problems.is_empty(), "{nothing:?}");
+    }
 }
 
 #[test]

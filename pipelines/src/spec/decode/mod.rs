@@ -204,7 +204,7 @@ fn top(report: &mut Report, source: &str) -> Option<Node> {
     }
     if document.root.is_none() && report.broken.is_empty() {
         let at = Mark { line: 1, column: 1 };
-        let help = format!("a {} needs at least its required keys", report.kind.as_str());
+        let help = format!("write at least the required keys of the {}", report.kind.as_str());
         report.error(at, codes::EMPTY_FILE, "the file says nothing", help);
     }
     document.root
