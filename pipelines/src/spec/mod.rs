@@ -22,6 +22,7 @@ pub mod pipeline;
 mod print;
 mod problem;
 mod schedule;
+mod schema;
 mod text;
 #[cfg(test)]
 mod trial;
@@ -33,6 +34,7 @@ pub use keys::{Keys, keys};
 pub use kind::Kind;
 pub use problem::{Parsed, Problem, Severity};
 pub use schedule::{Day, Span, Window};
+pub use schema::{schema, schema_text};
 
 /// Every problem of one file.
 #[must_use]
