@@ -13,7 +13,7 @@ pub struct Appspec {
     /// Always `0.0`.
     #[schemars(with = "crate::spec::schema::words::AppspecVersion")]
     pub version: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Platform::is_server")]
     #[schemars(skip)]
     pub platform: Platform,
     /// What the hosts are; absent in a file for ECS or Lambda.
@@ -49,6 +49,13 @@ pub enum Platform {
     Server,
     Ecs,
     Lambda,
+}
+
+impl Platform {
+    /// What a file for hosts says by having no such key.
+    fn is_server(&self) -> bool {
+        *self == Platform::Server
+    }
 }
 
 /// What the hosts run.

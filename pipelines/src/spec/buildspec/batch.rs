@@ -87,7 +87,7 @@ pub struct Matrix {
     pub r#static: StaticMatrix,
     /// What differs.
     #[serde(default)]
-    #[schemars(with = "crate::spec::schema::forms::DynamicMatrixForm")]
+    #[schemars(with = "super::matrix::DynamicForm")]
     pub dynamic: DynamicMatrix,
 }
 
@@ -105,15 +105,11 @@ pub struct StaticMatrix {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(from = "super::matrix::DynamicForm", into = "super::matrix::DynamicForm")]
 pub struct DynamicMatrix {
-    #[serde(default)]
     pub buildspec: Vec<String>,
-    #[serde(default)]
     pub compute_type: Vec<String>,
-    #[serde(default)]
     pub image: Vec<String>,
-    #[serde(default)]
     pub variables: BTreeMap<String, Vec<String>>,
 }
 

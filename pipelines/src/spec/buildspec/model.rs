@@ -38,21 +38,21 @@ pub struct Buildspec {
     /// Read only where an explicit proxy server is set up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<Proxy>,
-    /// One start, many builds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub batch: Option<Batch>,
     /// What runs, in a fixed order.
     #[serde(default, skip_serializing_if = "is_default")]
     pub phases: Phases,
-    /// Test results and coverage, by the name of their report group.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub reports: BTreeMap<String, ReportGroup>,
     /// The files a build leaves behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifacts: Option<Artifacts>,
+    /// Test results and coverage, by the name of their report group.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reports: BTreeMap<String, ReportGroup>,
     /// What later builds find again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<Cache>,
+    /// One start, many builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Batch>,
 }
 
 /// `env`. Values are literal: `$NAME` in them is never expanded.

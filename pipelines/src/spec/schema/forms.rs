@@ -36,30 +36,6 @@ impl JsonSchema for Window {
     }
 }
 
-/// Every combination of these values.
-#[derive(JsonSchema)]
-#[schemars(rename_all = "kebab-case")]
-#[expect(dead_code, reason = "the keys it is written with, for its schema only")]
-pub(crate) struct DynamicMatrixForm {
-    /// Files to build by.
-    buildspec: Option<OneOrMany<String>>,
-    /// What the builds run in.
-    env: Option<DynamicEnvForm>,
-}
-
-/// What the builds of a matrix run in.
-#[derive(JsonSchema)]
-#[schemars(rename_all = "kebab-case")]
-#[expect(dead_code, reason = "the keys it is written with, for its schema only")]
-struct DynamicEnvForm {
-    /// Sizes of the machine.
-    compute_type: Option<OneOrMany<String>>,
-    /// Docker images.
-    image: Option<OneOrMany<String>>,
-    /// Each variable with all its values.
-    variables: Option<BTreeMap<String, OneOrMany<String>>>,
-}
-
 /// An ECS service or a Lambda function; nothing here deploys it.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "the keys it is written with, for its schema only")]
