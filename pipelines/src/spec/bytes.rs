@@ -17,7 +17,7 @@ pub fn text_of(bytes: &[u8]) -> (String, Option<Problem>) {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         let at = Mark { line: 1, column: 1 };
         let message = "the file is UTF-16, not UTF-8";
-        let problem = Problem::new(Severity::Error, Some(at), codes::NOT_UTF_8, message, help);
+        let problem = Problem::new(Severity::Error, Some(at), codes::BAD_ENCODING, message, help);
         return (String::new(), Some(problem));
     }
     let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
@@ -28,7 +28,7 @@ pub fn text_of(bytes: &[u8]) -> (String, Option<Problem>) {
     let byte = bytes[error.valid_up_to()];
     let message = format!("the byte 0x{byte:02X} is not UTF-8");
     let at = Mark { line, column };
-    let problem = Problem::new(Severity::Error, Some(at), codes::NOT_UTF_8, message, help);
+    let problem = Problem::new(Severity::Error, Some(at), codes::BAD_ENCODING, message, help);
     (String::from_utf8_lossy(bytes).into_owned(), Some(problem))
 }
 
@@ -59,11 +59,11 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert_eq!(
             found[0].to_string(),
-            "2:16: error[not-utf-8]: the byte 0xE9 is not UTF-8 — save the file as UTF-8"
+            "2:16: error[bad-encoding]: the byte 0xE9 is not UTF-8 — save the file as UTF-8"
         );
         let found = lint_bytes(Kind::Appspec, b"\xef\xbb\xbf\xe9version: 0.0\nos: Linux\n");
         let codes: Vec<&str> = found.iter().map(|problem| problem.code.as_ref()).collect();
-        assert!(codes.contains(&"not-utf-8") && codes.contains(&"bad-value"), "{found:?}");
+        assert!(codes.contains(&"bad-encoding") && codes.contains(&"bad-value"), "{found:?}");
         let utf16: Vec<u8> =
             "\u{feff}os: linux".encode_utf16().flat_map(u16::to_le_bytes).collect();
         let found = lint_bytes(Kind::Appspec, &utf16);

@@ -1,6 +1,6 @@
 //! What `aws codepipeline get-pipeline` prints, as far as anything here looks at it.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 
 #[derive(Debug, Deserialize)]
@@ -86,7 +86,7 @@ pub struct Rule {
     #[serde(default)]
     pub name: String,
     pub rule_type_id: RuleType,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     pub configuration: BTreeMap<String, String>,
 }
 
@@ -102,7 +102,7 @@ pub struct Action {
     pub action_type_id: ActionType,
     #[serde(default)]
     pub run_order: Option<u32>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     pub configuration: BTreeMap<String, String>,
     #[serde(default)]
     pub commands: Vec<String>,
@@ -197,6 +197,16 @@ pub struct Patterns {
     pub includes: Vec<String>,
     #[serde(default)]
     pub excludes: Vec<String>,
+}
+
+/// Settings are texts to the service; people who write the JSON themselves forget the quotes.
+fn texts<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let values = BTreeMap::<String, serde_json::Value>::deserialize(from)?;
+    let text = |value: serde_json::Value| match value {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    };
+    Ok(values.into_iter().map(|(key, value)| (key, text(value))).collect())
 }
 
 /// Reads the whole answer of the command, or the pipeline alone.

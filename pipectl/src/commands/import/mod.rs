@@ -40,12 +40,12 @@ enum From {
   pipectl import codepipeline shop.json --write pipeline.yml
   pipectl import codepipeline shop.json -o json
 
-The file goes to standard output, the list of what did not carry over to standard error; what somebody
-has to decide also stands in comments of the file. With -o json both are one answer:
+The file goes to standard output, the list of what did not carry over to standard error; what
+somebody has to decide also stands in comments of the file. With -o json both are one answer:
 {\"pipeline\", \"notes\": [{\"place\", \"decide\", \"what\", \"instead\"}], \"problems\"}.
 
-Exit codes: 0 the file can be used as it is · 1 the JSON is no pipeline, or the file has errors
-· 2 wrong usage or unreadable file")]
+Exit codes: 0 the file can be used as it is · 1 the JSON is no pipeline, or the file has
+errors · 2 wrong usage or unreadable file")]
 struct Codepipeline {
     /// The JSON; `-` is standard input.
     #[arg(value_name = "FILE")]

@@ -129,7 +129,7 @@ fn variables_of_a_build_carry_over_and_secrets_are_named() {
           {\"name\":\"RUN\",\"value\":\"#{codepipeline.PipelineExecutionId}\"},\
           {\"name\":\"TOKEN\",\"value\":\"shop/token:key\",\"type\":\"SECRETS_MANAGER\"}]"
     );
-    compile["configuration"]["BatchEnabled"] = json!("true");
+    compile["configuration"]["BatchEnabled"] = json!(true);
     let value = pipeline(&[("Source", vec![source()]), ("Build", vec![compile])]);
     let (text, model, notes) = import(&value);
     let Work::Build(build) = &model.stages[1].actions[0].work else { panic!("{text}") };
