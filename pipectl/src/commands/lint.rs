@@ -2,12 +2,13 @@
 //! a promise to editors and CI systems.
 
 use super::Context;
+use super::problems::{Stream, print_problems};
 use crate::exit::{Exit, Failure, Result};
-use crate::output::{Output, clean};
+use crate::output::Output;
 use clap::{Args, ValueEnum};
-use pipelines::spec::{self, Kind, Problem, Severity};
+use pipelines::spec::{self, Kind, Problem};
 use serde::Serialize;
-use std::io::{IsTerminal as _, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -160,68 +161,6 @@ pub fn read(path: &Path, kind: Option<KindWord>) -> Result<File> {
             "pass --kind pipeline, group, buildspec or appspec",
         )),
     }
-}
-
-/// Where problems are printed: they are lint's answer, and a remark beside that of others.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    Output,
-    Error,
-}
-
-/// `file:3:5: error[unknown-key]: … — help`, then the line itself on a terminal.
-pub fn print_problems(
-    output: &Output,
-    path: &Path,
-    text: &str,
-    problems: &[Problem],
-    stream: Stream,
-) {
-    let terminal = match stream {
-        Stream::Output => output.terminal,
-        Stream::Error => std::io::stderr().is_terminal(),
-    };
-    let print = |line: String| match stream {
-        Stream::Output => output.line(line),
-        Stream::Error => output.note(line),
-    };
-    let painter = match stream {
-        Stream::Output => output.painter,
-        Stream::Error => output.painter.only_if(terminal),
-    };
-    let columns = columns();
-    for problem in problems {
-        let place = clean(&match (problem.line, problem.column) {
-            (Some(line), Some(column)) => format!("{}:{line}:{column}:", path.display()),
-            _ => format!("{}:", path.display()),
-        });
-        let paint = |text: &str| match problem.severity {
-            Severity::Error => painter.bad(text),
-            Severity::Warning => painter.wait(text),
-        };
-        let word = paint(&format!("{}[{}]", problem.severity, problem.code));
-        let help =
-            if problem.help.is_empty() { String::new() } else { format!(" — {}", problem.help) };
-        let rest = clean(&format!("{}{help}", problem.message));
-        print(format!("{} {word}: {rest}", painter.strong(&place)));
-        if terminal && let Some(excerpt) = problem.excerpt_within(text, columns) {
-            for line in excerpt.lines() {
-                match line.rsplit_once('|') {
-                    Some((margin, carets)) if carets.trim_start().starts_with('^') => {
-                        print(format!("{}{}", painter.dim(&format!("{margin}|")), paint(carets)));
-                    }
-                    _ => print(painter.dim(&clean(line))),
-                }
-            }
-        }
-    }
-}
-
-/// How wide the terminal is.
-fn columns() -> usize {
-    let stated = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let found = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
-    stated.or_else(found).filter(|columns| *columns > 0).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

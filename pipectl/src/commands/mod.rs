@@ -14,6 +14,7 @@ pub mod lint;
 pub mod list;
 pub mod login;
 pub mod logs;
+mod problems;
 pub mod rollback;
 pub mod run;
 pub mod runs;

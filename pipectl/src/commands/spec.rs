@@ -1,7 +1,8 @@
 //! `pipectl spec`: how a file was understood, as JSON, without a controller.
 
 use super::Context;
-use super::lint::{KindWord, Stream, print_problems, read};
+use super::lint::{KindWord, read};
+use super::problems::{Stream, print_problems};
 use crate::exit::{Exit, Result};
 use clap::Args;
 use pipelines::spec::{self, Problem};

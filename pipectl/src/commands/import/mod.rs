@@ -3,6 +3,7 @@
 
 mod action;
 mod aws;
+mod build;
 mod condition;
 mod convert;
 mod names;
@@ -13,7 +14,8 @@ mod trigger;
 mod yaml;
 
 use super::Context;
-use super::lint::{print_problems, read_bytes};
+use super::lint::read_bytes;
+use super::problems::{Stream, print_problems};
 use crate::exit::{Exit, Failure, Result};
 use crate::output::clean;
 use clap::{Args, Subcommand};
@@ -124,5 +126,5 @@ fn print(
         }
     }
     let path = arguments.write.as_deref().unwrap_or(Path::new("pipeline.yml"));
-    print_problems(output, path, file, problems, super::lint::Stream::Error);
+    print_problems(output, path, file, problems, Stream::Error);
 }
