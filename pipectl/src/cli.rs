@@ -1,8 +1,9 @@
 //! The list of verbs. Arguments and examples of each are beside its code.
 
 use crate::commands::{
-    agent, agents, apply, approve, completions, deployments, explain, hosts, join_token, lint,
-    list, login, logs, rollback, run, runs, spec, status, steer, stop, watch, webhook, whoami,
+    agent, agents, apply, approve, completions, deployments, explain, hosts, import, join_token,
+    lint, list, login, logs, rollback, run, runs, schema, spec, status, steer, stop, watch,
+    webhook, whoami,
 };
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -85,6 +86,10 @@ pub enum Command {
     Lint(lint::Arguments),
     /// How a file was understood, as JSON; needs no controller.
     Spec(spec::Arguments),
+    /// The JSON Schema of a format, for editors; needs no controller.
+    Schema(schema::Arguments),
+    /// A pipeline file from a pipeline elsewhere; needs no controller.
+    Import(import::Arguments),
     /// Register pipelines and deployment groups; shows the difference first.
     Apply(apply::Arguments),
     /// The registered pipelines.

@@ -8,14 +8,17 @@ pub mod completions;
 pub mod deployments;
 pub mod explain;
 pub mod hosts;
+pub mod import;
 pub mod join_token;
 pub mod lint;
 pub mod list;
 pub mod login;
 pub mod logs;
+mod problems;
 pub mod rollback;
 pub mod run;
 pub mod runs;
+pub mod schema;
 pub mod spec;
 pub mod status;
 pub mod steer;
@@ -51,6 +54,8 @@ pub async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Whoami(arguments) => whoami::run(context, arguments).await,
         Command::Lint(arguments) => lint::run(context, &arguments),
         Command::Spec(arguments) => spec::run(context, &arguments),
+        Command::Schema(arguments) => schema::run(context, &arguments),
+        Command::Import(arguments) => import::run(context, &arguments),
         Command::Apply(arguments) => apply::run(context, arguments).await,
         Command::Pipelines(arguments) => list::pipelines(context, arguments).await,
         Command::Groups(arguments) => list::groups(context, arguments).await,

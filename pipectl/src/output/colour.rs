@@ -8,6 +8,11 @@ pub struct Painter {
 }
 
 impl Painter {
+    /// The same, without colours where `wanted` is not true.
+    pub fn only_if(self, wanted: bool) -> Painter {
+        Painter { colours: self.colours && wanted }
+    }
+
     pub fn good(self, text: &str) -> String {
         if self.colours { text.green().to_string() } else { text.to_owned() }
     }

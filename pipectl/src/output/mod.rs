@@ -67,6 +67,11 @@ impl Output {
             });
             self.json(&body);
         }
+        self.failure_note(failure);
+    }
+
+    /// A failure among other answers: on standard error alone.
+    pub fn failure_note(&self, failure: &Failure) {
         let colours = self.painter.colours && std::io::stderr().is_terminal();
         let word = Painter { colours }.bad("error");
         self.note(format!("{word}: {}", clean(&failure.message)));

@@ -24,6 +24,7 @@ codes! {
     TAB = "tab", "A tab where YAML wants spaces.";
     INVISIBLE = "invisible-character", "A character nobody sees, such as a zero-width space.";
     BYTE_ORDER_MARK = "byte-order-mark", "The file starts with a byte order mark.";
+    BAD_ENCODING = "bad-encoding", "The file is not UTF-8.";
     UNKNOWN_ANCHOR = "unknown-anchor", "An alias names an anchor that does not exist, or itself.";
     MERGE_KEY = "merge-key", "`<<` is given something that is not a mapping.";
     EXTRA_DOCUMENT = "extra-document", "A second YAML document follows; only the first is read.";

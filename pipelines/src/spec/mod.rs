@@ -10,6 +10,7 @@
 
 pub mod appspec;
 pub mod buildspec;
+mod bytes;
 pub mod codes;
 mod decode;
 mod excerpt;
@@ -22,17 +23,20 @@ pub mod pipeline;
 mod print;
 mod problem;
 mod schedule;
+mod schema;
 mod text;
 #[cfg(test)]
 mod trial;
 mod url;
 mod yaml;
 
+pub use bytes::{lint_bytes, text_of};
 pub use globs::Globs;
 pub use keys::{Keys, keys};
 pub use kind::Kind;
 pub use problem::{Parsed, Problem, Severity};
 pub use schedule::{Day, Span, Window};
+pub use schema::{schema, schema_text};
 
 /// Every problem of one file.
 #[must_use]
@@ -54,5 +58,19 @@ pub fn normalised(kind: Kind, text: &str) -> Parsed<serde_json::Value> {
         Kind::Group => group::parse(text).map(|group| group.normalised()),
         Kind::Buildspec => buildspec::parse(text).map(|buildspec| buildspec.normalised()),
         Kind::Appspec => appspec::parse(text).map(|appspec| appspec.normalised()),
+    }
+}
+
+/// The same as text, with keys in the order of the models.
+#[must_use]
+pub fn normalised_text(kind: Kind, text: &str) -> Parsed<String> {
+    fn print<T: serde::Serialize>(model: T) -> String {
+        serde_json::to_string_pretty(&model).unwrap_or_default()
+    }
+    match kind {
+        Kind::Pipeline => pipeline::parse(text).map(print),
+        Kind::Group => group::parse(text).map(print),
+        Kind::Buildspec => buildspec::parse(text).map(print),
+        Kind::Appspec => appspec::parse(text).map(print),
     }
 }

@@ -6,10 +6,13 @@ use crate::spec::yaml::{Mark, Node};
 use serde::{Deserialize, Serialize};
 
 /// `context`. The guide calls the user `user`, the agent reads `name`; both are accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(transform = crate::spec::schema::forms::context)]
 pub struct Context {
+    /// The guide's word for it, which AWS's agents ignore; `name` is theirs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// The SELinux type, such as httpd_sys_content_t.
     pub r#type: String,
     /// `sN[-sM][:cA[.cB][,cC]]`
     #[serde(default, skip_serializing_if = "Option::is_none")]

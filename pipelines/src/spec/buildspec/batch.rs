@@ -10,16 +10,21 @@ use std::collections::BTreeMap;
 /// `batch`; at most one of the four shapes is used.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub struct Batch {
     /// Stop running siblings on the first failure.
     #[serde(default)]
     pub fast_fail: bool,
+    /// All at once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub build_list: Vec<BatchTask>,
+    /// Each when those it depends on are done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub build_graph: Vec<BatchTask>,
+    /// Every combination of the dynamic values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build_matrix: Option<Matrix>,
+    /// The same build several times.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build_fanout: Option<Fanout>,
 }
@@ -27,75 +32,95 @@ pub struct Batch {
 /// One build of a list or graph.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub struct BatchTask {
+    /// Letters, digits and `_`.
     pub identifier: String,
+    /// This file where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buildspec: Option<String>,
+    /// Read for AWS; not used here.
     #[serde(default)]
     pub debug_session: bool,
+    /// What it runs in.
     #[serde(default)]
     pub env: BatchEnv,
+    /// Whether a failure leaves the batch alone.
     #[serde(default)]
     pub ignore_failure: bool,
     /// Only in a graph: the tasks this one waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "crate::spec::schema::words::OneOrMany<String>")]
     pub depend_on: Vec<String>,
 }
 
 /// What one build of a batch runs in.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub struct BatchEnv {
+    /// AWS's size of the machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compute_type: Option<String>,
+    /// AWS's fleet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fleet: Option<String>,
+    /// The Docker image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// Whether the build wants Docker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privileged_mode: Option<bool>,
+    /// LINUX_CONTAINER, for example.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub r#type: Option<String>,
+    /// Name and value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, String>,
 }
 
 /// Every combination of the dynamic values.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Matrix {
+    /// What all combinations share.
     #[serde(default)]
     pub r#static: StaticMatrix,
+    /// What differs.
     #[serde(default)]
+    #[schemars(with = "super::matrix::DynamicForm")]
     pub dynamic: DynamicMatrix,
 }
 
+/// What all combinations of a matrix share.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub struct StaticMatrix {
+    /// Whether a failure leaves the batch alone.
     #[serde(default)]
     pub ignore_failure: bool,
+    /// What they run in.
     #[serde(default)]
     pub env: BatchEnv,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(from = "super::matrix::DynamicForm", into = "super::matrix::DynamicForm")]
 pub struct DynamicMatrix {
-    #[serde(default)]
     pub buildspec: Vec<String>,
-    #[serde(default)]
     pub compute_type: Vec<String>,
-    #[serde(default)]
     pub image: Vec<String>,
-    #[serde(default)]
     pub variables: BTreeMap<String, Vec<String>>,
 }
 
 /// The same build several times, each with a share of the tests.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub struct Fanout {
+    /// How many copies run.
     pub parallelism: u32,
+    /// Whether a failure leaves the batch alone.
     #[serde(default)]
     pub ignore_failure: bool,
 }

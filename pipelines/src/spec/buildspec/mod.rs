@@ -8,6 +8,7 @@ mod batch;
 mod cache;
 mod env;
 mod hints;
+mod matrix;
 mod model;
 mod on_failure;
 mod phases;

@@ -23,34 +23,47 @@ pub enum Version {
 /// A whole buildspec.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
+#[schemars(transform = crate::spec::schema::forms::buildspec)]
 pub struct Buildspec {
+    /// 0.2; 0.1 runs every command in a fresh shell.
+    #[schemars(with = "crate::spec::schema::words::BuildspecVersion")]
     pub version: Version,
     /// The Linux user for all phases that name none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_as: Option<String>,
+    /// Variables, secrets, and what goes back to the pipeline.
     #[serde(default, skip_serializing_if = "is_default")]
     pub env: Env,
+    /// Read only where an explicit proxy server is set up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<Proxy>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub batch: Option<Batch>,
+    /// What runs, in a fixed order.
     #[serde(default, skip_serializing_if = "is_default")]
     pub phases: Phases,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub reports: BTreeMap<String, ReportGroup>,
+    /// The files a build leaves behind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifacts: Option<Artifacts>,
+    /// Test results and coverage, by the name of their report group.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reports: BTreeMap<String, ReportGroup>,
+    /// What later builds find again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<Cache>,
+    /// One start, many builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Batch>,
 }
 
 /// `env`. Values are literal: `$NAME` in them is never expanded.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub struct Env {
     /// `bash` or `/bin/sh`; `sh` where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shell: Option<String>,
+    /// Name and value; nothing in a value is expanded.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
     /// Variable → parameter name.
@@ -61,7 +74,9 @@ pub struct Env {
     pub secrets_manager: BTreeMap<String, String>,
     /// Their values at the end of `post_build` go to the pipeline.
     #[serde(default)]
+    #[schemars(with = "crate::spec::schema::words::OneOrMany<String>")]
     pub exported_variables: Vec<String>,
+    /// Whether git may use the credentials of the source.
     #[serde(default)]
     pub git_credential_helper: bool,
 }
@@ -69,20 +84,29 @@ pub struct Env {
 /// `proxy`, read only where an explicit proxy server is set up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub struct Proxy {
+    /// Whether artifacts are uploaded through it.
+    #[schemars(with = "Option<bool>")]
     pub upload_artifacts: bool,
+    /// Whether logs are sent through it.
+    #[schemars(with = "Option<bool>")]
     pub logs: bool,
 }
 
 /// The four phases users fill.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Phases {
+    /// Sets up what the build needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub install: Option<Phase>,
+    /// Before the build; a failure ends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pre_build: Option<Phase>,
+    /// The build itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<Phase>,
+    /// After the build, also after one that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub post_build: Option<Phase>,
 }
@@ -144,34 +168,47 @@ impl fmt::Display for PhaseName {
 /// One phase.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub struct Phase {
+    /// The Linux user for this phase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_as: Option<String>,
+    /// ABORT, CONTINUE, RETRY, RETRY-<count>, RETRY-<regex> or RETRY-<count>-<regex>.
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_failure: OnFailure,
+    /// One entry is one command, of one line or many.
     #[serde(default)]
+    #[schemars(with = "crate::spec::schema::words::OneOrMany<Option<String>>")]
     pub commands: Vec<String>,
     /// Runs after `commands`, also after a failure.
     #[serde(default)]
+    #[schemars(with = "crate::spec::schema::words::OneOrMany<Option<String>>")]
     pub finally: Vec<String>,
     /// Only `install` has it. Versions are source text: `3.10` is not 3.1.
     #[serde(default)]
     pub runtime_versions: BTreeMap<String, String>,
+    /// GitHub-Actions style steps, instead of commands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
 }
 
 /// A GitHub-Actions style step.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(transform = crate::spec::schema::forms::step)]
 pub struct Step {
+    /// What it is called in the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// An action: owner/action@version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uses: Option<String>,
+    /// A command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
+    /// Settings of the action.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub with: BTreeMap<String, String>,
+    /// Variables of the step.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
 }
@@ -179,12 +216,17 @@ pub struct Step {
 /// `reports.<name or ARN>`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub struct ReportGroup {
     /// Globs, relative to `base_directory`.
     pub files: Vec<String>,
+    /// JUNITXML where absent.
+    #[schemars(with = "Option<crate::spec::schema::words::ReportFormatWord>")]
     pub file_format: ReportFormat,
+    /// Where `files` start from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_directory: Option<String>,
+    /// Whether all files land in one directory.
     #[serde(default)]
     pub discard_paths: bool,
 }
@@ -225,11 +267,13 @@ impl ReportFormat {
 }
 
 /// `artifacts`: the primary set, and the secondary ones by identifier.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(transform = crate::spec::schema::forms::artifacts)]
 pub struct Artifacts {
     /// Absent where only secondary artifacts are declared.
     #[serde(flatten)]
     pub primary: Option<ArtifactSet>,
+    /// More sets of files, by an identifier of letters, digits and `_`.
     #[serde(default, rename = "secondary-artifacts", skip_serializing_if = "BTreeMap::is_empty")]
     pub secondary: BTreeMap<String, ArtifactSet>,
 }
@@ -237,6 +281,7 @@ pub struct Artifacts {
 /// Which files make up one artifact.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub struct ArtifactSet {
     /// Globs, relative to `base_directory`: `*` stays in one directory, `**` crosses.
     pub files: Vec<String>,
@@ -246,12 +291,17 @@ pub struct ArtifactSet {
     /// A directory, or a glob of top-level directories; itself not part of the output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_directory: Option<String>,
+    /// Whether all files land in one directory.
     #[serde(default)]
     pub discard_paths: bool,
+    /// Globs of files to leave out.
     #[serde(default)]
+    #[schemars(with = "crate::spec::schema::words::OneOrMany<String>")]
     pub exclude_paths: Vec<String>,
+    /// Whether links that stay inside are kept; otherwise they are followed.
     #[serde(default)]
     pub enable_symlinks: bool,
+    /// Read for AWS; not used here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub s3_prefix: Option<String>,
 }
@@ -259,13 +309,16 @@ pub struct ArtifactSet {
 /// `cache`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub struct Cache {
     /// Expanded by the shell at build time. An entry under a key is written once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// Prefixes, tried in order.
     #[serde(default)]
+    #[schemars(with = "crate::spec::schema::words::OneOrMany<String>")]
     pub fallback_keys: Vec<String>,
+    /// Both where absent.
     #[serde(default, skip_serializing_if = "is_default")]
     pub action: CacheAction,
     /// Globs; may be absolute.
@@ -273,8 +326,10 @@ pub struct Cache {
     pub paths: Vec<String>,
 }
 
+/// Whether an entry is only read, only written, or both.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[derive(schemars::JsonSchema)]
 pub enum CacheAction {
     #[default]
     Both,

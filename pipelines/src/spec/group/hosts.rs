@@ -9,21 +9,29 @@ use std::collections::BTreeMap;
 /// A host belongs when all `tags` match and the selector does.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub struct Hosts {
     /// Values may contain `*`.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
+    /// Combines tags by all, any and not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<Selector>,
 }
 
+/// Exactly one of tags, all, any, not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
+#[schemars(transform = crate::spec::schema::forms::one_key)]
 pub enum Selector {
     /// All of these.
     Tags(BTreeMap<String, String>),
+    /// All of these hold.
     All(Vec<Selector>),
+    /// At least one of these holds.
     Any(Vec<Selector>),
+    /// This does not hold.
     Not(Box<Selector>),
 }
 

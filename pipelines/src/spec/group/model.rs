@@ -10,13 +10,22 @@ use std::collections::BTreeMap;
 /// A whole deployment group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub struct Group {
     /// Of the format; always 1.
+    #[schemars(with = "Option<crate::spec::schema::words::FormatVersion>")]
     pub version: u32,
+    /// What it is called; deploy actions name it.
     #[serde(rename = "group")]
+    #[schemars(with = "crate::spec::schema::words::Name")]
     pub name: String,
+    /// What is deployed.
+    #[schemars(with = "crate::spec::schema::words::Name")]
     pub application: String,
+    /// Which hosts belong to it.
     pub hosts: Hosts,
+    /// How a revision reaches them; one host after the other where absent.
+    #[schemars(with = "Option<Strategy>")]
     pub strategy: Strategy,
     /// The floor of healthy hosts in service, resolved when a deployment starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -24,33 +33,45 @@ pub struct Group {
     /// How many hosts may fail before the deployment does.
     #[serde(default)]
     pub max_failures: u32,
+    /// When it goes back to its last good revision by itself.
     #[serde(default)]
     pub rollback: Rollback,
+    /// What a host has to answer before it counts as healthy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
+    /// What sends traffic to the hosts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub router: Option<Router>,
+    /// Numbers that are watched during a deployment.
     #[serde(default)]
     pub monitors: Vec<Monitor>,
+    /// How a host leaves traffic.
     #[serde(default)]
     pub drain: Drain,
+    /// How batches spread over zones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zones: Option<Zones>,
     /// Successful releases kept on a host.
+    #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
     pub keep_releases: u32,
     /// For appspecs that do not say it themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_exists_behavior: Option<FileExists>,
     /// Whether a failing stop script of the old revision only warns. AWS fails, and so a broken
     /// script blocks every later deployment.
+    #[schemars(with = "Option<bool>")]
     pub ignore_stop_failures: bool,
+    /// About the hooks of every appspec.
     #[serde(default)]
     pub hooks: HooksPolicy,
     /// For one host, from its first hook to its last.
     #[serde(with = "print::time")]
+    #[schemars(with = "Option<Millis>")]
     pub timeout: Millis,
+    /// What a host that does not answer does to a deployment.
     #[serde(default)]
     pub offline: OfflineHosts,
+    /// What happens to a deployment that arrives while another runs.
     #[serde(default)]
     pub newer: NewerDeployment,
     /// Deployments start only within one of these; empty means always.
@@ -62,8 +83,11 @@ pub struct Group {
 }
 
 /// When the group goes back to its last good revision by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(transform = crate::spec::schema::forms::or_never)]
 pub struct Rollback {
+    /// All three where absent.
+    #[schemars(with = "Option<Vec<RollbackOn>>")]
     pub on: Vec<RollbackOn>,
 }
 
@@ -73,8 +97,10 @@ impl Default for Rollback {
     }
 }
 
+/// What takes a deployment back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub enum RollbackOn {
     Failure,
     Alarm,
@@ -84,26 +110,37 @@ pub enum RollbackOn {
 /// What a host has to answer before it counts as healthy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
+#[schemars(transform = crate::spec::schema::forms::or_text)]
 pub struct Health {
     /// Asked by the agent on its own host.
     pub http: String,
+    /// 200 where absent.
+    #[schemars(with = "Option<crate::spec::schema::words::Status>")]
     pub status: u16,
     /// For all attempts together.
     #[serde(with = "print::time")]
+    #[schemars(with = "Option<Millis>")]
     pub timeout: Millis,
+    /// Between two attempts.
     #[serde(with = "print::time")]
+    #[schemars(with = "Option<Millis>")]
     pub interval: Millis,
     /// How long it has to stay healthy without a break.
     #[serde(with = "print::time")]
+    #[schemars(with = "Option<Millis>")]
     pub healthy_for: Millis,
 }
 
 /// How a host leaves traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
+#[schemars(transform = crate::spec::schema::forms::or_duration)]
 pub struct Drain {
     /// Requests still open after it are cut, and counted.
     #[serde(with = "print::time")]
+    #[schemars(with = "Option<Millis>")]
     pub timeout: Millis,
 }
 
@@ -116,6 +153,8 @@ impl Default for Drain {
 /// How batches spread over zones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
+#[schemars(transform = crate::spec::schema::forms::or_text)]
 pub struct Zones {
     /// The tag that names a host's zone.
     pub tag: String,
@@ -124,10 +163,13 @@ pub struct Zones {
     pub one_at_a_time: bool,
     /// Wait after each zone.
     #[serde(with = "print::time")]
+    #[schemars(with = "Option<Millis>")]
     pub hold: Millis,
     /// Wait after the first zone.
     #[serde(with = "print::time")]
+    #[schemars(with = "Option<Millis>")]
     pub first_hold: Millis,
+    /// The floor of healthy hosts of each zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_healthy: Option<Amount>,
     /// Whether all hosts of a zone may be out at once.
@@ -138,9 +180,11 @@ pub struct Zones {
 /// What the group says about hooks of every appspec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub struct HooksPolicy {
     /// For all scripts of one event together.
     #[serde(with = "print::time")]
+    #[schemars(with = "Option<Millis>")]
     pub timeout: Millis,
     /// Added to what CodeDeploy sets.
     #[serde(default)]
@@ -156,6 +200,7 @@ impl Default for HooksPolicy {
 /// What a host that does not answer does to a deployment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub enum OfflineHosts {
     /// It counts as failed.
     #[default]
@@ -167,6 +212,7 @@ pub enum OfflineHosts {
 /// What happens to a deployment that arrives while another runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub enum NewerDeployment {
     #[default]
     Queue,

@@ -10,18 +10,29 @@ use serde::{Deserialize, Serialize};
 /// Fails where the value is outside its bounds often enough in a row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub struct Monitor {
+    /// Unique in the group.
+    #[schemars(with = "crate::spec::schema::words::Name")]
     pub name: String,
     #[serde(flatten)]
     pub metric: Metric,
+    /// Bad above this: a number, or a share such as 2%.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<crate::spec::schema::words::Share>")]
     pub fail_above: Option<f64>,
+    /// Bad below this: a number, or a share such as 2%.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<crate::spec::schema::words::Share>")]
     pub fail_below: Option<f64>,
+    /// How often it is asked; 30s where absent.
     #[serde(with = "print::time")]
+    #[schemars(with = "Option<Millis>")]
     pub every: Millis,
     /// Bad values in a row that make an alarm.
+    #[schemars(with = "Option<u32>", range(min = 1, max = 100))]
     pub failures: u32,
+    /// What a missing value means.
     #[serde(default)]
     pub no_data: NoData,
     /// Whether it only reports.
@@ -32,22 +43,30 @@ pub struct Monitor {
 /// Where the value comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub enum Metric {
+    /// The answer to a query.
     Prometheus {
+        /// Where Prometheus answers.
         url: String,
+        /// A PromQL expression with one number for its answer.
         query: String,
     },
     /// A number in a JSON answer, by JSON pointer.
     Http {
+        /// Asked with GET.
         url: String,
+        /// A JSON pointer to the number, such as `/errors`.
         value: String,
     },
+    /// What the router counts.
     Router(RouterMetric),
 }
 
 /// What the router itself counts about the hosts of the new revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub enum RouterMetric {
     /// Share of answers with status 500 and above, 0 to 1.
     ErrorRate,
@@ -58,6 +77,7 @@ pub enum RouterMetric {
 /// What a missing value means. Never success.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub enum NoData {
     #[default]
     Hold,

@@ -8,16 +8,27 @@ use serde::{Deserialize, Serialize};
 /// A balancer, driven by the agent on its host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+#[derive(schemars::JsonSchema)]
+#[schemars(transform = crate::spec::schema::forms::one_key)]
 pub enum Router {
+    /// HAProxy, by its runtime socket.
     Haproxy {
+        /// The agent on the balancer's host.
         agent: String,
+        /// The backend that holds the hosts.
         backend: String,
+        /// /run/haproxy/admin.sock where absent.
+        #[schemars(with = "Option<String>")]
         socket: String,
     },
+    /// nginx, by a file of servers.
     Nginx {
+        /// The agent on the balancer's host.
         agent: String,
+        /// The upstream that holds the hosts.
         upstream: String,
         /// The file that holds the upstream's servers, and nothing else.
+        #[schemars(with = "Option<String>")]
         file: String,
     },
 }

@@ -8,12 +8,18 @@ use crate::spec::yaml::Node;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
+/// How a revision reaches the hosts, step by step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+#[derive(schemars::JsonSchema)]
+#[schemars(transform = crate::spec::schema::forms::strategy)]
 pub enum Strategy {
+    /// Every host together.
     AllAtOnce,
     /// Batch after batch, in place.
     Rolling {
+        /// Hosts at a time: 2 or 25%.
+        #[schemars(with = "Option<Amount>")]
         batch: Amount,
         /// A smaller first batch; one host where absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -23,27 +29,41 @@ pub enum Strategy {
         barrier: bool,
         /// Wait after each batch.
         #[serde(default, skip_serializing_if = "Option::is_none", with = "print::time_option")]
+        #[schemars(with = "Option<Millis>")]
         hold: Option<Millis>,
     },
     /// Rolling, with extra hosts so that capacity never falls.
     RollingExtra {
+        /// Hosts at a time: 2 or 25%.
+        #[schemars(with = "Option<Amount>")]
         batch: Amount,
+        /// Hosts on top; as many as the batch where absent.
+        #[schemars(with = "Option<Amount>")]
         extra: Amount,
+        /// Wait after each batch.
         #[serde(default, skip_serializing_if = "Option::is_none", with = "print::time_option")]
+        #[schemars(with = "Option<Millis>")]
         hold: Option<Millis>,
     },
     /// A whole new set of hosts; the old ones are never touched.
     Immutable {
         /// How many of the new hosts come first.
+        #[schemars(with = "Option<Amount>")]
         first: Amount,
+        /// Watched so long once all is new.
         #[serde(with = "print::time")]
+        #[schemars(with = "Option<Millis>")]
         bake: Millis,
+        /// How long the old hosts stay to go back to.
         #[serde(with = "print::time")]
+        #[schemars(with = "Option<Millis>")]
         keep_old: Millis,
     },
     /// Two fixed sets; traffic switches from one to the other.
     BlueGreen {
+        /// The hosts of the one set.
         blue: Selector,
+        /// The hosts of the other.
         green: Selector,
         /// A URL at which the idle set is tried before the switch.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,25 +73,38 @@ pub enum Strategy {
         approve: bool,
         /// Switch by itself after this time, if nobody did.
         #[serde(default, skip_serializing_if = "Option::is_none", with = "print::time_option")]
+        #[schemars(with = "Option<Millis>")]
         promote_after: Option<Millis>,
+        /// Watched so long after the switch.
         #[serde(with = "print::time")]
+        #[schemars(with = "Option<Millis>")]
         bake: Millis,
+        /// How long the old set stays to go back to.
         #[serde(with = "print::time")]
+        #[schemars(with = "Option<Millis>")]
         keep_old: Millis,
     },
     /// Growing shares of the traffic.
     Canary {
+        /// Each weighs more than the one before.
         steps: Vec<CanaryStep>,
+        /// Watched so long after the last step.
         #[serde(with = "print::time")]
+        #[schemars(with = "Option<Millis>")]
         bake: Millis,
     },
     /// Equal shares at equal intervals.
     Linear {
         /// Percent added each time.
+        #[schemars(with = "crate::spec::schema::words::Percent")]
         step: u32,
+        /// Between two steps; 1m where absent.
         #[serde(with = "print::time")]
+        #[schemars(with = "Option<Millis>")]
         every: Millis,
+        /// Watched so long after the last step.
         #[serde(with = "print::time")]
+        #[schemars(with = "Option<Millis>")]
         bake: Millis,
     },
 }
@@ -79,13 +112,17 @@ pub enum Strategy {
 /// One step of a canary.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub struct CanaryStep {
     /// Percent of the traffic.
+    #[schemars(with = "crate::spec::schema::words::Percent")]
     pub weight: u32,
     /// Hosts that carry it; as many percent as the weight where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hosts: Option<Amount>,
+    /// Wait before the next step.
     #[serde(with = "print::time")]
+    #[schemars(with = "Option<Millis>")]
     pub hold: Millis,
     /// Judged only with at least so many requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]

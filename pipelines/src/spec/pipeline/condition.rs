@@ -10,13 +10,19 @@ use serde::{Deserialize, Serialize};
 /// All rules of `require` have to hold; where one does not, `otherwise` happens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub struct Condition {
+    /// The rules; all of them have to hold.
     pub require: Vec<Rule>,
+    /// What happens where one does not hold.
+    #[schemars(with = "Option<Otherwise>")]
     pub otherwise: Otherwise,
 }
 
+/// What an unmet condition does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub enum Otherwise {
     Fail,
     Skip,
@@ -29,6 +35,7 @@ pub enum Otherwise {
 /// What a failed stage does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub enum OnStageFailure {
     #[default]
     Fail,
@@ -36,9 +43,13 @@ pub enum OnStageFailure {
     Retry,
 }
 
+/// Something that holds or does not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
+#[schemars(transform = crate::spec::schema::forms::one_key)]
 pub enum Rule {
+    /// Compares a text.
     Variable {
         /// A text with references, such as `#{variables.LEVEL}`.
         value: String,
@@ -49,20 +60,35 @@ pub enum Rule {
     Window(Window),
     /// The URL answers with the status.
     Http {
+        /// Asked with GET.
         url: String,
+        /// 200 where absent.
+        #[schemars(with = "Option<crate::spec::schema::words::Status>")]
         status: u16,
+        /// 10s where absent.
         #[serde(with = "print::time")]
+        #[schemars(with = "Option<Millis>")]
         timeout: Millis,
     },
     /// A monitor of a deployment group is green.
-    Monitor { group: String, name: String },
+    Monitor {
+        /// The name of the group.
+        group: String,
+        /// The name of one of its monitors.
+        name: String,
+    },
 }
 
+/// How a text is compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub enum Comparison {
+    /// Is this text.
     Equals(String),
+    /// Is another text.
     Not(String),
+    /// Has this in it.
     Contains(String),
     /// A glob.
     Matches(String),

@@ -6,16 +6,22 @@ use crate::spec::yaml::Node;
 use crate::spec::{Globs, pipeline::SourceFrom};
 use serde::{Deserialize, Serialize};
 
+/// What starts a run: a push, a pull request or a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
+#[schemars(transform = crate::spec::schema::forms::trigger)]
 pub enum Trigger {
     /// A pushed branch or tag. Paths only count for branches.
     #[serde(rename_all = "kebab-case")]
     Push {
+        /// Which branches; `!` takes away and wins.
         #[serde(default)]
         branches: Globs,
+        /// Which tags; a trigger with only tags is not about branches.
         #[serde(default)]
         tags: Globs,
+        /// Of the changed files at least one has to match.
         #[serde(default)]
         paths: Globs,
         /// The source action it is about; any where absent.
@@ -25,24 +31,36 @@ pub enum Trigger {
     /// A pull request into one of the branches.
     #[serde(rename_all = "kebab-case")]
     PullRequest {
+        /// The branches it goes into.
         #[serde(default)]
         branches: Globs,
+        /// Of the changed files at least one has to match.
         #[serde(default)]
         paths: Globs,
+        /// What has to have happened; opened or updated where absent.
+        #[schemars(with = "Option<Vec<PullRequestEvent>>")]
         events: Vec<PullRequestEvent>,
+        /// Whether drafts count.
         #[serde(default)]
         drafts: bool,
+        /// The source action it is about; any where absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source: Option<String>,
     },
+    /// At times.
     Schedule {
+        /// Minute, hour, day, month, weekday.
         cron: String,
+        /// An IANA zone name; UTC where absent.
+        #[schemars(with = "Option<String>")]
         zone: String,
     },
 }
 
+/// What happened to a pull request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
 pub enum PullRequestEvent {
     Opened,
     Updated,
