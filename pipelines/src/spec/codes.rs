@@ -26,7 +26,8 @@ codes! {
     BYTE_ORDER_MARK = "byte-order-mark", "The file starts with a byte order mark.";
     UNKNOWN_ANCHOR = "unknown-anchor", "An alias names an anchor that does not exist, or itself.";
     MERGE_KEY = "merge-key", "`<<` is given something that is not a mapping.";
-    EXTRA_DOCUMENT = "extra-document", "A second YAML document follows; only the first is read.";
+    EXTRA_DOCUMENT = "extra-document",
+        "The first document ends before the file does; the rest is not read.";
     TAG = "tag", "A YAML tag such as `!Sub` that means nothing here.";
     // Shape.
     UNKNOWN_KEY = "unknown-key", "A key that does not exist at this place.";

@@ -13,7 +13,7 @@ pub(crate) use scalar::duration;
 
 use crate::spec::codes::{self, Code};
 use crate::spec::problem::{Parsed, Problem, Severity};
-use crate::spec::yaml::{self, Mark, Node, Value};
+use crate::spec::yaml::{self, Mark, Node, Rest, Value};
 use crate::spec::{Keys, Kind, text};
 
 /// More than this nobody reads; the rest is counted.
@@ -198,9 +198,17 @@ fn top(report: &mut Report, source: &str) -> Option<Node> {
     };
     report.broken = document.broken.iter().filter_map(|problem| problem.line).collect();
     document.broken.into_iter().for_each(|problem| report.add(problem));
-    if let Some(at) = document.second {
-        let message = "a second YAML document starts here; it is not read";
-        report.lenient(at, codes::EXTRA_DOCUMENT, message, "put it into a file of its own");
+    match document.rest {
+        Some(Rest::Document(at)) => {
+            let message = "a second YAML document starts here; it is not read";
+            report.lenient(at, codes::EXTRA_DOCUMENT, message, "put it into a file of its own");
+        }
+        Some(Rest::Text(at)) => {
+            let message = "the document ends before this; nothing from here on is read";
+            let help = "start all top-level keys in the same column, the first";
+            report.lenient(at, codes::EXTRA_DOCUMENT, message, help);
+        }
+        None => {}
     }
     if document.root.is_none() && report.broken.is_empty() {
         let at = Mark { line: 1, column: 1 };
