@@ -110,9 +110,7 @@ impl Report {
             codes::RESOURCE,
             codes::OTHER_PLATFORM,
         ];
-        let syntax = problem.code == codes::SYNTAX.0 || problem.code == codes::TAB.0;
         !self.broken.is_empty()
-            && !syntax
             && (ABSENT.iter().any(|code| problem.code == code.0)
                 || problem.line.is_some_and(|line| self.broken.contains(&line)))
     }
@@ -196,8 +194,10 @@ fn top(report: &mut Report, source: &str) -> Option<Node> {
             return None;
         }
     };
-    report.broken = document.broken.iter().filter_map(|problem| problem.line).collect();
+    // Nothing is a consequence of itself: the lines count as broken from here on.
+    let broken = document.broken.iter().filter_map(|problem| problem.line).collect();
     document.broken.into_iter().for_each(|problem| report.add(problem));
+    report.broken = broken;
     match document.rest {
         Some(Rest::Document(at)) => {
             let message = "a second YAML document starts here; it is not read";

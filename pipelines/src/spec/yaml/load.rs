@@ -25,6 +25,8 @@ const NODES_MAX: usize = 250_000;
 const TEXT_MAX: usize = 4 * BYTES_MAX;
 /// More syntax errors than this are not looked for.
 const BROKEN_MAX: usize = 10;
+/// More mistakes that do not hinder reading on are not listed.
+const NOTED_MAX: usize = 100;
 
 /// Reads the first document of `text`; what cannot be read at all comes back as problems.
 pub(crate) fn load(text: &str) -> Result<Document, Vec<Problem>> {
@@ -76,10 +78,14 @@ impl From<Box<Problem>> for Failure {
 
 /// Reads `text`, which is the `original` without the mistakes found so far.
 fn attempt(text: &str, original: &str) -> Result<Document, Failure> {
-    let readable = Readable::new(text);
+    let mut places = Places::new(text);
+    let readable = Readable::new(text).map_err(|offset| {
+        let message = "too many tabs in a row for so many `!` before commas".to_owned();
+        let help = "use spaces instead of tabs, or quote texts that start with `!`";
+        Failure::Limit(error(Some(places.at(offset)), codes::TOO_LARGE, message, help))
+    })?;
     let mut parser = Parser::new();
     parser.set_input(readable.text.as_bytes());
-    let mut places = Places::new(text);
     let mut builder = Builder::default();
     let mut ended = false;
     let mut rest = None;
@@ -120,6 +126,13 @@ fn attempt(text: &str, original: &str) -> Result<Document, Failure> {
 
 fn error(at: Option<Mark>, code: codes::Code, message: String, help: &str) -> Box<Problem> {
     Box::new(Problem::new(Severity::Error, at, code, message, help))
+}
+
+/// Keeps a mistake, unless there are more than anybody mends at once.
+fn note(broken: &mut Vec<Problem>, problem: Box<Problem>) {
+    if broken.len() < NOTED_MAX {
+        broken.push(*problem);
+    }
 }
 
 /// A list or mapping that has not ended yet.
@@ -243,7 +256,7 @@ impl Builder {
                 ("an alias of nothing", "quote a text that starts with `*`, or define it with `&`")
             };
             let message = format!("`*{anchor}`: {message}");
-            self.broken.push(*error(Some(at), codes::UNKNOWN_ANCHOR, message, help));
+            note(&mut self.broken, error(Some(at), codes::UNKNOWN_ANCHOR, message, help));
             let value = Value::Scalar { text: "x".to_owned(), style: Style::Plain };
             return self.place(Node { at, tag: None, value }, None);
         };
@@ -310,7 +323,7 @@ fn merge(entries: Vec<Entry>, broken: &mut Vec<Problem>) -> Vec<Entry> {
         for base in bases {
             let Value::Map(entries) = base.value else {
                 let message = "`<<` can only take over a mapping".to_owned();
-                broken.push(*error(Some(at), codes::MERGE_KEY, message, "write `<<: *anchor`"));
+                note(broken, error(Some(at), codes::MERGE_KEY, message, "write `<<: *anchor`"));
                 continue;
             };
             for entry in entries {

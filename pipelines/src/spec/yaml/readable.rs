@@ -8,6 +8,9 @@
 
 use std::borrow::Cow;
 
+/// How much may be added; files that need more are made to hurt.
+const ADDED_MAX: usize = 256 * 1024;
+
 pub(super) struct Readable<'t> {
     pub text: Cow<'t, str>,
     /// What stands before some commas.
@@ -19,7 +22,8 @@ pub(super) struct Readable<'t> {
 }
 
 impl<'t> Readable<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
+    /// The text made readable, or the offset of something before which too much had to be added.
+    pub(super) fn new(text: &'t str) -> Result<Self, usize> {
         let last = text.rfind(is_break).map_or(0, |at| at + 1);
         // Spaces alone are no line; libyaml keeps them where a block text is indented by fewer.
         let spaces = text.is_char_boundary(last) && text[last..].bytes().all(|b| b == b' ');
@@ -27,9 +31,12 @@ impl<'t> Readable<'t> {
         let ended = !text.ends_with(is_break);
         let padded = commas_behind_tags(text);
         if padded.is_empty() && !ended {
-            return Self { text: Cow::Borrowed(text), pad: String::new(), padded, ended };
+            return Ok(Self { text: Cow::Borrowed(text), pad: String::new(), padded, ended });
         }
         let pad = if padded.is_empty() { String::new() } else { strange_tabs(text) };
+        if let Some(first) = padded.first().filter(|_| padded.len() * pad.len() > ADDED_MAX) {
+            return Err(*first);
+        }
         let mut made = String::with_capacity(text.len() + padded.len() * pad.len() + 1);
         let mut from = 0;
         for at in &padded {
@@ -41,7 +48,7 @@ impl<'t> Readable<'t> {
         if ended {
             made.push('\n');
         }
-        Self { text: Cow::Owned(made), pad, padded, ended }
+        Ok(Self { text: Cow::Owned(made), pad, padded, ended })
     }
 
     /// The offset in the original of an offset in the text.
@@ -123,7 +130,7 @@ mod tests {
     #[test]
     fn what_was_added_is_in_no_value_and_moves_no_place() {
         let text = "a: [!x, !<y,z>, \"!q,\t!r,\", h!,i]\nb: !s, t";
-        let readable = Readable::new(text);
+        let readable = Readable::new(text).unwrap();
         assert!(readable.text.ends_with('\n'));
         let comma = text.find(',').unwrap();
         assert_eq!(&readable.text[..comma + 3], "a: [!x\t\t,");
