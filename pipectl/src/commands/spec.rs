@@ -23,7 +23,7 @@ pub fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Exit> {
     match parsed.value {
         Some(value) => {
             // Warnings are lint's business: what is printed here is read by programs.
-            context.output.json(&value);
+            context.output.line(spec::print(&value));
             Ok(Exit::Done)
         }
         None => {

@@ -31,6 +31,7 @@ mod yaml;
 pub use globs::Globs;
 pub use keys::{Keys, keys};
 pub use kind::Kind;
+pub use print::print;
 pub use problem::{Parsed, Problem, Severity};
 pub use schedule::{Day, Span, Window};
 
@@ -46,7 +47,7 @@ pub fn lint(kind: Kind, text: &str) -> Vec<Problem> {
 }
 
 /// The parse of one file as JSON, in the file's own key names, with defaults filled in and short
-/// forms expanded. The JSON is itself a file that reads as the same thing.
+/// forms expanded. What [`print()`] makes of it is itself a file that reads as the same thing.
 #[must_use]
 pub fn normalised(kind: Kind, text: &str) -> Parsed<serde_json::Value> {
     match kind {
