@@ -4,11 +4,14 @@
 //! decides what it is. Limits, aliases and merge keys are dealt with while the tree is built;
 //! duplicate keys stay in it, because the formats answer them differently.
 
+mod build;
 mod load;
 mod places;
 mod readable;
 mod repair;
 mod syntax;
+#[cfg(test)]
+mod tests;
 
 use crate::spec::problem::Problem;
 

@@ -17,7 +17,9 @@ pub(super) fn explain(
     let end = failure.problem_mark().map_or(0, |mark| offset(mark.index));
     let start = failure.context_mark().map(|mark| offset(mark.index));
     // What is never closed, and a line without its colon, are noticed far behind the mistake.
-    let late = places.is_end(end) || info == "could not find expected ':'";
+    let open_quote =
+        info == "found unexpected end of stream" || info == "found unexpected document indicator";
+    let late = open_quote || places.is_end(end) || info == "could not find expected ':'";
     // What makes no anchor, alias or tag was not meant to be one: the whole of it is wrong.
     let word = failure.context().is_some_and(|context| {
         ["an anchor", "an alias", "a tag"].iter().any(|what| context.ends_with(what))
@@ -37,7 +39,7 @@ pub(super) fn explain(
             message += &format!(" that starts on line {from}");
         }
     }
-    let help = if info.contains("unexpected end of stream") {
+    let help = if open_quote {
         "a quote is opened here and never closed"
     } else if late && info.starts_with("did not find expected ','") {
         "a bracket is opened here and never closed"
