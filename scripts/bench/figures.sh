@@ -31,18 +31,18 @@ figure_lint() {
     fi
     # Whichever is there; each says less than half of what lint does.
     if have yamllint; then
-        lint_base=(yamllint -d relaxed)
+        lint_by=yamllint lint_base=(yamllint -d relaxed)
     elif python3 -c 'import yaml' 2>/dev/null; then
-        lint_base=(python3 -c 'import sys, yaml
+        lint_by=PyYAML lint_base=(python3 -c 'import sys, yaml
 for name in sys.argv[1:]:
     try: yaml.load(open(name), yaml.SafeLoader)
     except Exception: pass')
     else
-        lint_base=(cat)
+        lint_by=cat lint_base=(cat)
     fi
-    step "lint of ${#lint_files[@]} files, in turns with ${lint_base[0]}"
+    step "lint of ${#lint_files[@]} files, in turns with $lint_by"
     in_turns lint
-    ratio_figure lint "lint of ${#lint_files[@]} files, at most 150 ms" "${lint_base[0]} of the same files"
+    ratio_figure lint "lint of ${#lint_files[@]} files, at most 150 ms" "$lint_by of the same files"
 }
 ours_lint() {
     local before
