@@ -68,6 +68,7 @@ fn what_was_found_once_stays_mended() {
         "a: |\n b",
         "\"\\",
         "[!a, b]",
+        "c!x\t,d",
     ];
     for text in cases {
         TARGETS.iter().for_each(|target| check(target, text));

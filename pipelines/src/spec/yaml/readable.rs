@@ -86,10 +86,19 @@ fn is_break(c: char) -> bool {
     matches!(c, '\r' | '\n' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// More tabs than stand in a row anywhere in the text.
+/// More tabs than any value can hold in a row: those of a line, written as such or as an escape, and
+/// of the lines a backslash joins to it.
 fn strange_tabs(text: &str) -> String {
-    let longest = text.split(|c| c != '\t').map(str::len).max().unwrap_or(0);
-    "\t".repeat(longest + 1)
+    const TABS: [&str; 5] = ["\t", "\\t", "\\x09", "\\u0009", "\\U00000009"];
+    let (mut most, mut joined) = (0, 0);
+    for line in text.lines() {
+        joined += TABS.iter().map(|tab| line.matches(tab).count()).sum::<usize>();
+        most = joined.max(most);
+        if !line.ends_with('\\') {
+            joined = 0;
+        }
+    }
+    "\t".repeat(most + 1)
 }
 
 /// Where a comma follows something with an exclamation mark in it.
@@ -146,6 +155,16 @@ mod tests {
         let found: Vec<_> = items.iter().map(|i| (i.text().unwrap(), i.at.column)).collect();
         let places = [("", 2), ("b", 6), ("c !d,", 9), ("e !f", 18), ("", 24), ("i", 32)];
         assert_eq!(found, places);
+    }
+
+    #[test]
+    fn tabs_that_are_written_as_escapes_stay() {
+        let text = "[\"!a\\t,\\x09,\\u0009\\\n\t\\t!b, \\t,\", !c, \"\\t!,\"]";
+        let Some(Value::List(items)) = load(text).unwrap().root.map(|root| root.value) else {
+            panic!()
+        };
+        let found: Vec<_> = items.iter().map(|item| item.text().unwrap()).collect();
+        assert_eq!(found, ["!a\t,\t,\t\t!b, \t,", "", "\t!,"]);
     }
 
     #[test]
