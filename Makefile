@@ -4,10 +4,11 @@
 #   make demo-stop     ends a demo that was kept, and leaves nothing behind
 #   make test          every test
 #   make check         format, lints, tidy
+#   make fuzz          looks for files the readers get wrong; SECONDS=60 for each format
 #   make bench         the figures, as ratios to a baseline
 #   make setup         what demo and test install
 
-.PHONY: demo demo-stop test check bench setup
+.PHONY: demo demo-stop test check fuzz bench setup
 
 demo:
 	@KEEP='$(KEEP)' PROFILE='$(PROFILE)' scripts/demo.sh
@@ -20,6 +21,10 @@ test:
 
 check:
 	@scripts/check.sh
+
+# SECONDS is a variable of the shell's own: it goes as an argument.
+fuzz:
+	@scripts/fuzz.sh '$(SECONDS)'
 
 bench:
 	@scripts/bench.sh

@@ -2,7 +2,7 @@
 # The figures, each as a ratio to a baseline that does the same by hand, both taken in turns in one run:
 # `make bench`. Not a test: nothing fails because it is slow.
 #
-#   scripts/bench.sh [push] [rolling] [rollback] [idle]      all of them without names
+#   scripts/bench.sh [lint] [idle] [push] [rolling] [rollback]      all of them without names
 #
 #   PAIRS=10           measurements of each side
 #   PROFILE=release    what is built
@@ -28,13 +28,15 @@ work=$root/.bench
 . "$here/bench/figures.sh"
 
 unset DATABASE_URL PIPEYARD_URL PIPEYARD_TOKEN PIPEYARD_DATA PIPEYARD_LISTEN PIPEYARD_PUBLIC_URL
+fleet=
 for name in "$@"; do
     case $name in
-        push | rolling | rollback | idle) ;;
-        *) fail "'$name' is not one of: push rolling rollback idle" ;;
+        lint) ;;
+        push | rolling | rollback | idle) fleet=yes ;;
+        *) fail "'$name' is not one of: lint idle push rolling rollback" ;;
     esac
 done
-[ $# -gt 0 ] || set -- idle push rolling rollback
+[ $# -gt 0 ] || { fleet=yes && set -- lint idle push rolling rollback; }
 
 end() {
     status=$?
@@ -52,8 +54,13 @@ trap 'exit 143' TERM
 
 remove_everything
 mkdir -p "$work/logs" "$work/run"
-prepare
-start_fleet
+# A figure of one program needs no hosts.
+if [ -n "$fleet" ]; then
+    prepare
+    start_fleet
+else
+    build_programs
+fi
 machine
 for name in "$@"; do "figure_$name"; done
 print_figures

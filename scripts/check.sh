@@ -10,4 +10,7 @@ cd "$here/.."
 "$here/setup.sh" rust tools
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --locked -- -D warnings
+# The fuzz targets are no part of the workspace; without libFuzzer they are ordinary programs.
+cargo fmt --manifest-path pipelines/fuzz/Cargo.toml --check
+CARGO_TARGET_DIR=target/fuzz cargo clippy --manifest-path pipelines/fuzz/Cargo.toml --locked -- -D warnings
 cargo test --workspace --locked --quiet --test tidy

@@ -1,12 +1,18 @@
-//! Files meant to hurt are refused within a second, and for what they are.
+//! Files meant to hurt are refused within a second and in little memory, and for what they are.
 
 #![expect(clippy::disallowed_methods, reason = "a test may read files and clocks")]
 
+use peak_alloc::PeakAlloc;
 use pipelines::spec::{Kind, lint};
 use std::time::{Duration, Instant};
 
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
+
 /// Generous for a debug build on a busy machine; quadratic work takes minutes.
-const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 8 } else { 1 });
+/// What reading one file may take at its worst moment, the file itself not counted.
+const HEAP_MAX: usize = 64 * 1024 * 1024;
 
 fn bomb() -> String {
     let mut text = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
@@ -21,16 +27,24 @@ fn mebibyte(piece: &str) -> String {
     piece.repeat(1024 * 1024 / piece.len())
 }
 
-#[test]
-fn hostile_files_are_refused_quickly() {
-    let commands = |item: &str| format!("version: 0.2\nphases: {{build: {{commands:\n{item}}}}}\n");
-    let appspec = |section: &str, entry: &str| {
-        format!("version: 0.0\nos: linux\n{section}:\n{}", entry.repeat(900_000 / entry.len()))
-    };
-    let long = format!("- {{source: {0}, destination: /{0}}}\n", "a/".repeat(60));
-    let long_paths = appspec("files", &long);
+type Case = (&'static str, String, &'static str);
+
+fn commands(item: &str) -> String {
+    format!("version: 0.2\nphases: {{build: {{commands:\n{item}}}}}\n")
+}
+
+fn appspec(section: &str, entry: &str) -> String {
+    format!("version: 0.0\nos: linux\n{section}:\n{}", entry.repeat(900_000 / entry.len()))
+}
+
+fn long_entry() -> String {
+    format!("- {{source: {0}, destination: /{0}}}\n", "a/".repeat(60))
+}
+
+/// Too much of one thing.
+fn large() -> Vec<Case> {
     let deep_maps: String = (0..1400).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
-    let cases = [
+    vec![
         ("five megabytes", format!("a: {}", "x".repeat(5 * 1024 * 1024)), "too-large"),
         ("alias bomb", bomb(), "too-large"),
         ("open brackets", mebibyte("["), "too-deep"),
@@ -55,16 +69,72 @@ fn hostile_files_are_refused_quickly() {
         ("colons", mebibyte("a: "), "yaml-syntax"),
         ("commas", commands(&",".repeat(500_000)), "yaml-syntax"),
         ("invisible", mebibyte("a\u{200b}: \u{a0}\n"), ""),
+    ]
+}
+
+/// What multiplies, and mistakes by the thousand.
+fn cunning() -> Vec<Case> {
+    vec![
+        ("one line of values", format!("a: [{}]", "1,".repeat(500_000)), "too-large"),
+        ("many small values", format!("a: [{}]", "1,".repeat(100_000)), ""),
+        (
+            "one list many times",
+            format!("a: &a [{}]\nb: [{}]\n", "1,".repeat(999), "*a,".repeat(90)),
+            "",
+        ),
+        (
+            "long anchors",
+            (0..9).map(|n| format!("- &{}{n} x\n", "a".repeat(110_000))).collect(),
+            "",
+        ),
+        (
+            "deep lists of aliases",
+            format!("a: &a {}x{}\nb: [{}]", "[".repeat(60), "]".repeat(60), "*a,".repeat(9000)),
+            "too-large",
+        ),
+        ("tags and commas", format!("a: [{}]", "!,".repeat(100_000)), ""),
+        (
+            "tabs, tags and commas",
+            format!("a: [{}]\n# {}", "!,".repeat(9000), "\t".repeat(900_000)),
+            "too-large",
+        ),
+        ("mistakes", mebibyte("a: b: c\nd: e\n\n"), "yaml-syntax"),
+        ("wrong tabs", mebibyte("\ta: b\n\n\n"), "tab"),
+        ("unknown aliases", mebibyte("- *a\n"), "unknown-anchor"),
+        (
+            "merge keys",
+            format!("b: &b {{{}}}\nc: [{}]", "x: 1, ".repeat(500), "{<<: [*b, *b]}, ".repeat(90)),
+            "",
+        ),
+        ("unknown keys", commands("  - x\n") + &mebibyte("phasez: {}\n")[..900_000], ""),
+        ("long names", format!("phases: {{{}: {{}}}}", "p".repeat(900_000)), ""),
+        ("control characters", mebibyte("a: \u{1b}[2J\n"), "yaml-syntax"),
         ("files alike", appspec("files", "- {source: a, destination: /b}\n"), ""),
         ("permissions alike", appspec("permissions", "- {object: /a, except: [a*b]}\n"), ""),
-        ("long paths", long_paths, ""),
+        ("long paths", appspec("files", &long_entry()), ""),
         ("zero bytes", mebibyte("\0"), "yaml-syntax"),
-    ];
-    for (name, text, code) in cases {
+    ]
+}
+
+/// How long this thread has computed. Time on the clock would measure who else uses the machine.
+fn computed(since: Instant) -> Duration {
+    let spent = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let spent = spent.and_then(|text| text.split(' ').next()?.parse().ok());
+    spent.map_or_else(|| since.elapsed(), Duration::from_nanos)
+}
+
+#[test]
+fn hostile_files_are_refused_quickly() {
+    for (name, text, code) in large().into_iter().chain(cunning()) {
         for kind in Kind::ALL {
+            HEAP.reset_peak_usage();
+            let before = HEAP.current_usage();
             let start = Instant::now();
+            let spent = computed(start);
             let problems = lint(kind, &text);
-            let took = start.elapsed();
+            let took = computed(start).saturating_sub(spent);
+            let heap = HEAP.peak_usage() - before;
+            assert!(heap < HEAP_MAX, "{name} as {}: {heap} bytes", kind.as_str());
             assert!(took < LIMIT, "{name} as {}: {took:?}", kind.as_str());
             assert!(problems.iter().any(|p| p.is_error()), "{name} as {}", kind.as_str());
             assert!(problems.len() <= 1001, "{name}: {} problems", problems.len());
@@ -75,7 +145,8 @@ fn hostile_files_are_refused_quickly() {
                 kind.as_str(),
                 &problems[..problems.len().min(3)]
             );
-            println!("{name:24} {:10} {took:?}", kind.as_str());
+            let megabytes = heap / 1_000_000;
+            println!("{name:24} {:10} {megabytes:3} MB {took:?}", kind.as_str());
         }
     }
 }

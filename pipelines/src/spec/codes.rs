@@ -27,7 +27,8 @@ codes! {
     BAD_ENCODING = "bad-encoding", "The file is not UTF-8.";
     UNKNOWN_ANCHOR = "unknown-anchor", "An alias names an anchor that does not exist, or itself.";
     MERGE_KEY = "merge-key", "`<<` is given something that is not a mapping.";
-    EXTRA_DOCUMENT = "extra-document", "A second YAML document follows; only the first is read.";
+    EXTRA_DOCUMENT = "extra-document",
+        "The first document ends before the file does; the rest is not read.";
     TAG = "tag", "A YAML tag such as `!Sub` that means nothing here.";
     // Shape.
     UNKNOWN_KEY = "unknown-key", "A key that does not exist at this place.";

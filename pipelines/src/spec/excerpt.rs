@@ -1,7 +1,7 @@
 //! The line a problem is about, underlined where it starts.
 
 use crate::spec::problem::Problem;
-use unicode_width::UnicodeWidthChar as _;
+use unicode_width::UnicodeWidthChar;
 
 /// Longer lines are cut around the place.
 const WIDTH: usize = 100;
@@ -18,7 +18,7 @@ impl Problem {
     /// ```
     #[must_use]
     pub fn excerpt(&self, source: &str) -> Option<String> {
-        self.excerpt_within(source, WIDTH)
+        self.excerpt_within(source, usize::MAX)
     }
 
     /// The same for a terminal with so many columns.
@@ -27,51 +27,65 @@ impl Problem {
         let line = usize::try_from(self.line?).ok()?.checked_sub(1)?;
         let column = usize::try_from(self.column?).ok()?.checked_sub(1)?;
         let source = source.strip_prefix('\u{feff}').unwrap_or(source);
-        let text: Vec<char> = source.lines().nth(line)?.chars().map(visible).collect();
-        let column = column.min(text.len());
+        // No more of a line than could be shown: one line may be the whole file.
+        let skipped = column.saturating_sub(WIDTH);
+        let near = source.lines().nth(line)?.chars().skip(skipped).take(2 * WIDTH);
+        let text: Vec<(char, usize)> = near.filter_map(visible).collect();
+        let before = source.lines().nth(line)?.chars().skip(skipped).take(column - skipped);
+        let place = before.filter_map(visible).count();
         let number = (line + 1).to_string();
-        let width = columns.saturating_sub(number.len() + 3).clamp(WIDTH_MIN, WIDTH);
-        let from = if columns_of(&text) > width { start(&text[..column], width / 2) } else { 0 };
-        let shown = within(&text[from..], width);
-        let word = text[column..].iter().take_while(|c| !" :,[]{}".contains(**c)).count();
-        let length = word.clamp(1, (shown.len() + 1).saturating_sub(column - from).max(1));
+        let room = columns.saturating_sub(number.len() + 3).clamp(WIDTH_MIN, WIDTH);
+        let long = skipped > 0 || width(&text) > room;
+        let from = if long { start(&text[..place], room / 2) } else { 0 };
+        let shown = &text[from..from + fitting(&text[from..], room)];
+        let (left, right) = shown.split_at(place - from);
+        let word = right.iter().take_while(|(c, _)| !" :,[]{}".contains(*c));
+        let carets = "^".repeat(word.map(|(_, width)| width).sum::<usize>().max(1));
         let margin = " ".repeat(number.len());
-        let marked = (column - from).min(shown.len());
-        let pad = " ".repeat(columns_of(&shown[..marked]));
-        let carets = "^".repeat(columns_of(shown[marked..].get(..length).unwrap_or(&[' '])).max(1));
-        let shown: String = shown.iter().collect();
+        let pad = " ".repeat(width(left));
+        let shown: String = shown.iter().map(|(c, _)| c).collect();
         Some(format!("{margin} |\n{number} | {shown}\n{margin} | {pad}{carets}\n"))
     }
 }
 
-/// Where to start so that what is left takes no more than `room` columns.
-fn start(text: &[char], room: usize) -> usize {
-    let mut used = 0;
-    let fits = text.iter().rev().take_while(|c| {
-        used += c.width().unwrap_or(0);
-        used <= room
-    });
-    text.len() - fits.count()
+/// How many columns these take.
+fn width(text: &[(char, usize)]) -> usize {
+    text.iter().map(|(_, width)| width).sum()
 }
 
-/// As much from the start as fits.
-fn within(text: &[char], width: usize) -> &[char] {
-    let mut used = 0;
-    let end = text.iter().position(|c| {
-        used += c.width().unwrap_or(0);
-        used > width
-    });
-    &text[..end.unwrap_or(text.len())]
+/// How many of these fit into so many columns.
+fn fitting(text: &[(char, usize)], columns: usize) -> usize {
+    let mut sum = 0;
+    let fits = |(_, width): &&(char, usize)| {
+        sum += width;
+        sum <= columns
+    };
+    text.iter().take_while(fits).count()
 }
 
-/// How wide a terminal shows it: two columns for most of East Asia's characters.
-fn columns_of(text: &[char]) -> usize {
-    text.iter().map(|c| c.width().unwrap_or(0)).sum()
+/// Where to cut, so that half of the width is left for what stands behind the place.
+fn start(before: &[(char, usize)], room: usize) -> usize {
+    let back: Vec<(char, usize)> = before.iter().rev().copied().collect();
+    before.len() - fitting(&back, room)
 }
 
-/// One column for one character, and nothing that moves a terminal's cursor.
-fn visible(c: char) -> char {
-    if c.is_control() { ' ' } else { c }
+/// What stands for a character, and how wide it is: nothing that moves a terminal's cursor, turns the
+/// direction of the text, or joins its neighbours into one picture of a width nobody can foretell.
+fn visible(c: char) -> Option<(char, usize)> {
+    match c {
+        '\t' => Some((' ', 1)),
+        // Selectors of how the character before is drawn.
+        '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => None,
+        '\u{ad}'
+        | '\u{61c}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}' => Some(('?', 1)),
+        c => Some(c.width().map_or(('?', 1), |width| (c, width))),
+    }
 }
 
 #[cfg(test)]
@@ -94,6 +108,44 @@ mod tests {
         let lines: Vec<&str> = excerpt.lines().collect();
         assert!(lines[1].len() <= 110 && lines[1].ends_with('X'), "{excerpt}");
         assert_eq!(lines[1].find('X'), lines[2].find('^'));
+    }
+
+    /// The line and its underline, for a problem at a column of it.
+    fn shown(line: &str, column: u32) -> (String, String) {
+        let mut problem = lint(Kind::Appspec, "os: linux\n").remove(0);
+        (problem.line, problem.column) = (Some(1), Some(column));
+        let excerpt = problem.excerpt(line).unwrap();
+        let lines: Vec<&str> = excerpt.lines().collect();
+        (lines[1][4..].to_owned(), lines[2][4..].to_owned())
+    }
+
+    #[test]
+    fn what_is_underlined_is_what_is_meant_however_wide_the_text_is() {
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(shown("\ta: x\r\n", 5), pair(" a: x", "    ^"));
+        assert_eq!(shown("日本: xy", 5), pair("日本: xy", "      ^^"));
+        assert_eq!(shown("k: 日本", 4), pair("k: 日本", "   ^^^^"));
+        assert_eq!(shown("👩\u{200d}🚀: x", 6), pair("👩?🚀: x", "       ^"));
+        assert_eq!(shown("e\u{301}\u{fe0f}: x", 6), pair("e\u{301}: x", "   ^"));
+        assert_eq!(shown("a: ", 4), pair("a: ", "   ^"));
+    }
+
+    #[test]
+    fn nothing_in_it_drives_the_terminal() {
+        let line = "a: \u{1b}[2J\u{202e}\u{7}\r\u{9b}31m\u{200b}x";
+        assert_eq!(shown(line, 4), ("a: ?[2J????31m?x".to_owned(), "   ^".to_owned()));
+    }
+
+    #[test]
+    fn one_long_line_of_wide_text_is_cut_by_columns() {
+        let line = format!("{}Xyz{}", "日".repeat(300), "語".repeat(300));
+        let (text, underline) = shown(&line, 301);
+        let at = underline.find('^').unwrap();
+        assert_eq!((at, underline.len()), (50, 99));
+        assert_eq!(text.find('X'), Some(25 * '日'.len_utf8()));
+        let long = "x".repeat(100_000);
+        assert_eq!(shown(&long, 100_001).1.find('^'), Some(50));
+        assert_eq!(shown(&long, 1), ("x".repeat(100), "^".repeat(100)));
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub use bytes::{lint_bytes, text_of};
 pub use globs::Globs;
 pub use keys::{Keys, keys};
 pub use kind::Kind;
+pub use print::print;
 pub use problem::{Parsed, Problem, Severity};
 pub use schedule::{Day, Span, Window};
 pub use schema::{schema, schema_text};
@@ -50,7 +51,7 @@ pub fn lint(kind: Kind, text: &str) -> Vec<Problem> {
 }
 
 /// The parse of one file as JSON, in the file's own key names, with defaults filled in and short
-/// forms expanded. The JSON is itself a file that reads as the same thing.
+/// forms expanded. What [`print()`] makes of it is itself a file that reads as the same thing.
 #[must_use]
 pub fn normalised(kind: Kind, text: &str) -> Parsed<serde_json::Value> {
     match kind {
@@ -64,13 +65,10 @@ pub fn normalised(kind: Kind, text: &str) -> Parsed<serde_json::Value> {
 /// The same as text, with keys in the order of the models.
 #[must_use]
 pub fn normalised_text(kind: Kind, text: &str) -> Parsed<String> {
-    fn print<T: serde::Serialize>(model: T) -> String {
-        serde_json::to_string_pretty(&model).unwrap_or_default()
-    }
     match kind {
-        Kind::Pipeline => pipeline::parse(text).map(print),
-        Kind::Group => group::parse(text).map(print),
-        Kind::Buildspec => buildspec::parse(text).map(print),
-        Kind::Appspec => appspec::parse(text).map(print),
+        Kind::Pipeline => pipeline::parse(text).map(|model| print(&model)),
+        Kind::Group => group::parse(text).map(|model| print(&model)),
+        Kind::Buildspec => buildspec::parse(text).map(|model| print(&model)),
+        Kind::Appspec => appspec::parse(text).map(|model| print(&model)),
     }
 }

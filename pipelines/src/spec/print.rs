@@ -29,6 +29,35 @@ normalised!(
     crate::spec::pipeline::Pipeline
 );
 
+/// A parse as JSON text that is YAML too, and reads as the same thing.
+///
+/// JSON may hold characters that YAML refuses or takes for the end of a line; these are escaped.
+///
+/// # Panics
+/// Never: a JSON value can always be printed.
+#[must_use]
+pub fn print<T: Serialize + ?Sized>(value: &T) -> String {
+    let text = serde_json::to_string_pretty(value).expect("a model can be printed");
+    let special = |c: char| {
+        matches!(
+            c,
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+        )
+    };
+    if !text.contains(special) {
+        return text;
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if special(c) {
+            escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
 /// `1h30m`, exactly.
 pub(crate) fn duration_text(value: Millis) -> String {
     const UNITS: [(u64, &str); 5] =
@@ -117,6 +146,13 @@ pub(crate) mod octal_option {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_yaml_would_read_otherwise_is_escaped() {
+        let value = serde_json::json!({"a\u{85}": "b\u{7f}\u{2028}\u{feff}é😀\n"});
+        assert_eq!(print(&value), "{\n  \"a\\u0085\": \"b\\u007f\\u2028\\ufeffé😀\\n\"\n}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&print(&value)).unwrap(), value);
+    }
 
     #[test]
     fn a_duration_reads_back_as_itself() {

@@ -11,13 +11,17 @@ fn name(c: char) -> Option<&'static str> {
         '\u{ad}' => "soft hyphen (U+00AD)",
         '\u{200b}' => "zero-width space (U+200B)",
         '\u{200c}' => "zero-width non-joiner (U+200C)",
-        '\u{2028}' => "line separator (U+2028)",
-        '\u{2029}' => "paragraph separator (U+2029)",
+        '\u{2028}' => "line separator (U+2028), which ends a line in YAML",
+        '\u{2029}' => "paragraph separator (U+2029), which ends a line in YAML",
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => "a text direction mark",
         '\u{2060}' => "word joiner (U+2060)",
         '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' => "an unusual space",
         '\u{3000}' => "ideographic space (U+3000)",
         '\u{feff}' => "byte order mark (U+FEFF)",
+        '\u{85}' => "next line (U+0085), which ends a line in YAML",
+        '\u{fffd}' => {
+            "replacement character (U+FFFD): here the file was not UTF-8 when it was saved"
+        }
         _ => return None,
     })
 }
@@ -41,8 +45,8 @@ pub(crate) fn check(report: &mut Report, source: &str) {
         let found = content.chars().enumerate().find_map(|(at, c)| Some((at, name(c)?)));
         if let Some((column, name)) = found {
             let column = u32::try_from(column).unwrap_or(u32::MAX).saturating_add(1);
-            let message = format!("the line holds an invisible character: {name}");
-            let help = "delete it and type an ordinary space if one is wanted";
+            let message = format!("the line holds a character nobody typed on purpose: {name}");
+            let help = "delete it, and type what was meant or an ordinary space";
             report.warn(Mark { line, column }, codes::INVISIBLE, message, help);
         }
     }

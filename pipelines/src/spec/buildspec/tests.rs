@@ -64,7 +64,7 @@ fn a_syntax_error_does_not_hide_what_comes_behind_it() {
 #[test]
 fn a_tab_hides_nothing_else_either() {
     check_phases("\t\n  build:\n    commands: make\n", &["E tab 3:1", "W not-a-list 5:15"]);
-    check_after(": x\n", &["E wrong-type 3:1"]);
+    check_after(": x\n", &["E yaml-syntax 3:1"]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub(crate) use scalar::duration;
 
 use crate::spec::codes::{self, Code};
 use crate::spec::problem::{Parsed, Problem, Severity};
-use crate::spec::yaml::{self, Mark, Node, Value};
+use crate::spec::yaml::{self, Mark, Node, Rest, Value};
 use crate::spec::{Keys, Kind, text};
 
 /// More than this nobody reads; the rest is counted.
@@ -110,9 +110,7 @@ impl Report {
             codes::RESOURCE,
             codes::OTHER_PLATFORM,
         ];
-        let syntax = problem.code == codes::SYNTAX.0 || problem.code == codes::TAB.0;
         !self.broken.is_empty()
-            && !syntax
             && (ABSENT.iter().any(|code| problem.code == code.0)
                 || problem.line.is_some_and(|line| self.broken.contains(&line)))
     }
@@ -196,11 +194,21 @@ fn top(report: &mut Report, source: &str) -> Option<Node> {
             return None;
         }
     };
-    report.broken = document.broken.iter().filter_map(|problem| problem.line).collect();
+    // Nothing is a consequence of itself: the lines count as broken from here on.
+    let broken = document.broken.iter().filter_map(|problem| problem.line).collect();
     document.broken.into_iter().for_each(|problem| report.add(problem));
-    if let Some(at) = document.second {
-        let message = "a second YAML document starts here; it is not read";
-        report.lenient(at, codes::EXTRA_DOCUMENT, message, "put it into a file of its own");
+    report.broken = broken;
+    match document.rest {
+        Some(Rest::Document(at)) => {
+            let message = "a second YAML document starts here; it is not read";
+            report.lenient(at, codes::EXTRA_DOCUMENT, message, "put it into a file of its own");
+        }
+        Some(Rest::Text(at)) => {
+            let message = "the document ends before this; nothing from here on is read";
+            let help = "start all top-level keys in the same column, the first";
+            report.lenient(at, codes::EXTRA_DOCUMENT, message, help);
+        }
+        None => {}
     }
     if document.root.is_none() && report.broken.is_empty() {
         let at = Mark { line: 1, column: 1 };

@@ -1,24 +1,19 @@
-//! Building the tree from parser events, with the limits that keep hostile files cheap.
+//! Reading a text into a tree, mistake by mistake.
 //!
-//! Iterative on purpose: `Parser::load` of the YAML crate recurses once per nesting level, and so
-//! would a recursive builder; an explicit stack makes depth a number that can be compared.
+//! The parser is a port of libyaml, which CodeDeploy reads with and which CodeBuild's was ported from:
+//! what is YAML here is YAML there, down to tabs and quoted texts that go on at the margin.
 
 use crate::spec::codes;
-use crate::spec::problem::{Problem, Severity};
+use crate::spec::problem::Problem;
+use crate::spec::yaml::build::{Builder, error};
+use crate::spec::yaml::places::Places;
+use crate::spec::yaml::readable::Readable;
 use crate::spec::yaml::repair::Mended;
-use crate::spec::yaml::tabs::Opaque;
-use crate::spec::yaml::{Document, Entry, Mark, Node, Style, Value, syntax};
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::spec::yaml::{Document, Rest, syntax};
+use libyaml_safer::{EventData, Parser, ScalarStyle};
 
 /// The largest file read; AWS allows buildspecs far smaller.
 pub(crate) const BYTES_MAX: usize = 1024 * 1024;
-/// The deepest nesting; the deepest real file seen has eight levels.
-pub(crate) const DEPTH_MAX: usize = 64;
-/// All values together, those that aliases repeat included.
-const NODES_MAX: usize = 250_000;
-/// The text of all values together, that which aliases repeat included.
-const TEXT_MAX: usize = 4 * BYTES_MAX;
 /// More syntax errors than this are not looked for.
 const BROKEN_MAX: usize = 10;
 
@@ -30,32 +25,30 @@ pub(crate) fn load(text: &str) -> Result<Document, Vec<Problem>> {
         return Err(vec![*error(None, codes::TOO_LARGE, message, help)]);
     }
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut mended = Mended::new(body);
-    let mut broken: Vec<Problem> = Vec::new();
+    let (mut mended, mut broken) = Mended::new(body);
+    let mut tries = 0;
     loop {
-        let failure = match attempt(&mended) {
+        let problem = match attempt(&mended.text, body) {
             Ok(mut document) => {
-                document.broken.extend(broken);
+                broken.append(&mut document.broken);
+                document.broken = broken;
                 return Ok(document);
             }
             Err(Failure::Limit(problem)) => {
                 broken.push(*problem);
                 return Err(broken);
             }
-            Err(Failure::Syntax(failure)) => failure,
+            Err(Failure::Syntax(problem)) => *problem,
         };
-        if mended.mend(&failure) {
-            continue;
-        }
-        let problem = syntax::explain(body, &failure, mended.original(mark(failure.marker())));
         // A mistake right behind the last one is its consequence.
-        let before = broken.last().and_then(|last| last.line);
+        let before = broken.last().filter(|_| tries > 0).and_then(|last| last.line);
         if before.is_some_and(|before| problem.line.is_none_or(|line| line <= before + 1)) {
             return Err(broken);
         }
-        let hopeless = problem.code == codes::TOO_DEEP.0 || broken.len() >= BROKEN_MAX;
+        tries += 1;
+        let line = problem.line.unwrap_or(1);
         broken.push(problem);
-        if hopeless || !mended.defuse(&failure) {
+        if tries > BROKEN_MAX || !mended.defuse(line) {
             return Err(broken);
         }
     }
@@ -63,7 +56,7 @@ pub(crate) fn load(text: &str) -> Result<Document, Vec<Problem>> {
 
 enum Failure {
     Limit(Box<Problem>),
-    Syntax(ScanError),
+    Syntax(Box<Problem>),
 }
 
 impl From<Box<Problem>> for Failure {
@@ -72,248 +65,67 @@ impl From<Box<Problem>> for Failure {
     }
 }
 
-fn attempt(mended: &Mended) -> Result<Document, Failure> {
+/// Reads `text`, which is the `original` without the mistakes found so far.
+fn attempt(text: &str, original: &str) -> Result<Document, Failure> {
+    let mut places = Places::new(text);
+    let readable = Readable::new(text).map_err(|offset| {
+        let message = "too many tabs in a row for so many `!` before commas".to_owned();
+        let help = "use spaces instead of tabs, or quote texts that start with `!`";
+        Failure::Limit(error(Some(places.at(offset)), codes::TOO_LARGE, message, help))
+    })?;
+    let mut parser = Parser::new();
+    parser.set_input(readable.text.as_bytes());
     let mut builder = Builder::default();
-    let mut second = None;
-    let tabs = mended.text.contains('\t');
-    let lines: Vec<&str> = if tabs { mended.text.lines().collect() } else { Vec::new() };
-    let mut opaque = Opaque::default();
-    for item in Parser::new_from_str(&mended.text) {
-        let (event, span) = item.map_err(Failure::Syntax)?;
-        let at = mended.original(mark(&span.start));
-        if matches!(event, Event::DocumentStart(_)) {
-            builder.documents += 1;
-            if builder.documents == 2 {
-                second = Some(at);
+    let mut ended = false;
+    let mut rest = None;
+    loop {
+        // What follows the first document is nobody's business, mistakes included.
+        let event = match parser.parse() {
+            Ok(event) => event,
+            Err(failure) if ended => {
+                let at = failure.problem_mark().map_or(0, |mark| mark.index);
+                rest = Some(Rest::Text(places.at(readable.original(at))));
                 break;
             }
-        }
-        if tabs {
-            note(&mut opaque, &event, &span, &lines);
-        }
-        builder.take(event, at)?;
-    }
-    // Lines of a second document are nobody's business.
-    let read = second.map_or(lines.len(), |at: Mark| at.line as usize - 1);
-    let broken = opaque.check(&lines[..read.min(lines.len())]);
-    let root = builder.root.filter(|node| second.is_some() || !node.is_null());
-    Ok(Document { root, second, broken })
-}
-
-/// Tells where tabs do not matter.
-fn note(opaque: &mut Opaque, event: &Event<'_>, span: &Span, lines: &[&str]) {
-    let (start, end) = (mark(&span.start), mark(&span.end));
-    match event {
-        Event::SequenceStart(..) | Event::MappingStart(..) => opaque.enter(start, lines),
-        Event::SequenceEnd | Event::MappingEnd => opaque.leave(end),
-        // A block ends in front of the next line with content.
-        Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) => {
-            let before = Mark { line: end.line.saturating_sub(u32::from(end.column == 1)), ..end };
-            opaque.scalar(start, before);
-        }
-        Event::Scalar(_, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted, ..) => {
-            opaque.scalar(start, end);
-        }
-        _ => {}
-    }
-}
-
-fn mark(marker: &Marker) -> Mark {
-    let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-    Mark { line: number(marker.line()).max(1), column: number(marker.col()).saturating_add(1) }
-}
-
-fn error(at: Option<Mark>, code: codes::Code, message: String, help: &str) -> Box<Problem> {
-    Box::new(Problem::new(Severity::Error, at, code, message, help))
-}
-
-/// A list or mapping that has not ended yet.
-struct Open {
-    at: Mark,
-    tag: Option<String>,
-    anchor: usize,
-    inside: Inside,
-}
-
-enum Inside {
-    List(Vec<Node>),
-    Map { entries: Vec<Entry>, key: Option<Node> },
-}
-
-#[derive(Default)]
-struct Builder {
-    root: Option<Node>,
-    open: Vec<Open>,
-    anchors: BTreeMap<usize, Node>,
-    nodes: usize,
-    text: usize,
-    documents: usize,
-}
-
-impl Builder {
-    fn take(&mut self, event: Event<'_>, at: Mark) -> Result<(), Box<Problem>> {
-        match event {
-            Event::Scalar(text, style, anchor, tag) => {
-                let style = match style {
-                    ScalarStyle::Plain => Style::Plain,
-                    ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
-                    ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
-                };
-                self.count(1, text.len(), at)?;
-                let value = Value::Scalar { text: text.into_owned(), style };
-                self.place(Node { at, tag: foreign(tag.as_deref()), value }, anchor)
+            Err(failure) => {
+                let offset = |at| readable.original(at);
+                let problem = syntax::explain(original, &mut places, offset, &failure);
+                return Err(Failure::Syntax(Box::new(problem)));
             }
-            Event::SequenceStart(anchor, tag) => {
-                self.enter(at, anchor, tag.as_deref(), Inside::List(Vec::new()))
-            }
-            Event::MappingStart(anchor, tag) => {
-                let inside = Inside::Map { entries: Vec::new(), key: None };
-                self.enter(at, anchor, tag.as_deref(), inside)
-            }
-            Event::SequenceEnd | Event::MappingEnd => self.leave(),
-            Event::Alias(anchor) => self.repeat(anchor, at),
-            Event::Nothing
-            | Event::StreamStart
-            | Event::StreamEnd
-            | Event::DocumentStart(_)
-            | Event::DocumentEnd => Ok(()),
-        }
-    }
-
-    fn enter(
-        &mut self,
-        at: Mark,
-        anchor: usize,
-        tag: Option<&Tag>,
-        inside: Inside,
-    ) -> Result<(), Box<Problem>> {
-        self.count(1, 0, at)?;
-        if self.open.len() >= DEPTH_MAX {
-            let message = format!("values are nested more than {DEPTH_MAX} levels deep");
-            let help = "no file needs that; look for a bracket that is never closed";
-            return Err(error(Some(at), codes::TOO_DEEP, message, help));
-        }
-        self.open.push(Open { at, tag: foreign(tag), anchor, inside });
-        Ok(())
-    }
-
-    fn leave(&mut self) -> Result<(), Box<Problem>> {
-        let Some(open) = self.open.pop() else { return Ok(()) };
-        let value = match open.inside {
-            Inside::List(items) => Value::List(items),
-            Inside::Map { entries, .. } => Value::Map(merge(entries)?),
         };
-        self.place(Node { at: open.at, tag: open.tag, value }, open.anchor)
-    }
-
-    /// Puts a finished value where it belongs.
-    fn place(&mut self, node: Node, anchor: usize) -> Result<(), Box<Problem>> {
-        if anchor > 0 {
-            let (nodes, text) = weight(&node);
-            self.count(nodes, text, node.at)?;
-            self.anchors.insert(anchor, node.clone());
-        }
-        match self.open.last_mut().map(|open| &mut open.inside) {
-            None => self.root = Some(node),
-            Some(Inside::List(items)) => items.push(node),
-            Some(Inside::Map { entries, key }) => match key.take() {
-                None => *key = Some(node),
-                Some(key) => entries.push(Entry { key, value: node }),
-            },
-        }
-        Ok(())
-    }
-
-    fn repeat(&mut self, anchor: usize, at: Mark) -> Result<(), Box<Problem>> {
-        // An anchor is known from its end on, so a value cannot hold itself.
-        let Some(node) = self.anchors.get(&anchor) else {
-            let message = "an alias stands inside the value it names".to_owned();
-            let help = "write the value out instead";
-            return Err(error(Some(at), codes::UNKNOWN_ANCHOR, message, help));
-        };
-        let (nodes, text) = weight(node);
-        self.count(nodes, text, at)?;
-        let node = self.anchors[&anchor].clone();
-        self.place(node, 0)
-    }
-
-    fn count(&mut self, nodes: usize, text: usize, at: Mark) -> Result<(), Box<Problem>> {
-        self.nodes += nodes;
-        self.text += text;
-        if self.nodes <= NODES_MAX && self.text <= TEXT_MAX {
-            return Ok(());
-        }
-        let message = format!("more than {NODES_MAX} values, or {TEXT_MAX} bytes of text");
-        let help = "aliases that repeat each other multiply; write less, or split the file";
-        Err(error(Some(at), codes::TOO_LARGE, message, help))
-    }
-}
-
-/// A tag that is not one of YAML's own types.
-fn foreign(tag: Option<&Tag>) -> Option<String> {
-    tag.filter(|tag| !tag.is_yaml_core_schema()).map(|tag| format!("{}{}", tag.handle, tag.suffix))
-}
-
-/// How many values and bytes of text a copy of `node` costs.
-fn weight(node: &Node) -> (usize, usize) {
-    let mut sum = (0, 0);
-    let mut todo = vec![node];
-    while let Some(node) = todo.pop() {
-        sum.0 += 1;
-        match &node.value {
-            Value::Scalar { text, .. } => sum.1 += text.len(),
-            Value::List(items) => todo.extend(items),
-            Value::Map(entries) => {
-                todo.extend(entries.iter().flat_map(|entry| [&entry.key, &entry.value]));
+        let at = places.at(readable.original(event.start_mark.index));
+        match event.data {
+            EventData::DocumentStart { .. } if ended => {
+                rest = Some(Rest::Document(at));
+                break;
             }
-        }
-    }
-    sum
-}
-
-/// Applies merge keys (`<<: *base`, YAML 1.1): what the mapping says itself wins.
-fn merge(entries: Vec<Entry>) -> Result<Vec<Entry>, Box<Problem>> {
-    let is_merge = |entry: &Entry| match &entry.key.value {
-        Value::Scalar { text, style } => *style == Style::Plain && text == "<<",
-        Value::List(_) | Value::Map(_) => false,
-    };
-    if !entries.iter().any(is_merge) {
-        return Ok(entries);
-    }
-    let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_merge);
-    let mut known: BTreeSet<String> =
-        own.iter().filter_map(|entry| entry.key.text().map(str::to_owned)).collect();
-    for entry in merges {
-        let at = entry.value.at;
-        let bases = match entry.value.value {
-            Value::List(items) => items,
-            Value::Map(_) | Value::Scalar { .. } => vec![entry.value],
-        };
-        for base in bases {
-            let Value::Map(entries) = base.value else {
-                let message = "`<<` can only take over a mapping".to_owned();
-                return Err(error(Some(at), codes::MERGE_KEY, message, "write `<<: *anchor`"));
-            };
-            for entry in entries {
-                if entry.key.text().is_none_or(|key| known.insert(key.to_owned())) {
-                    own.push(entry);
-                }
+            EventData::DocumentEnd { .. } => ended = true,
+            EventData::StreamEnd => break,
+            EventData::Scalar { anchor, tag, value, style, .. } => {
+                let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                let value = readable.value(value, block, event.end_mark.index);
+                builder.scalar(at, anchor, tag, value, style)?;
             }
+            data => builder.take(data, at)?,
         }
     }
-    Ok(own)
+    let root = builder.root.filter(|node| rest.is_some() || !node.is_null());
+    Ok(Document { root, rest, broken: builder.broken })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::yaml::build::DEPTH_MAX;
+    use crate::spec::yaml::{Mark, Node, Value};
 
     fn root(text: &str) -> Node {
         load(text).unwrap().root.unwrap()
     }
 
     fn code(text: &str) -> String {
-        load(text).unwrap_err().remove(0).code.into_owned()
+        let problems = load(text).map_or_else(|problems| problems, |document| document.broken);
+        problems[0].code.clone().into_owned()
     }
 
     fn pairs(node: &Node) -> Vec<(&str, &str)> {
@@ -363,7 +175,7 @@ mod tests {
     fn a_second_document_is_noticed_and_not_read() {
         let document = load("a: 1\n---\nb: 2\n").unwrap();
         assert_eq!(pairs(&document.root.unwrap()), [("a", "1")]);
-        assert_eq!(document.second.unwrap().line, 2);
+        assert_eq!(document.rest, Some(Rest::Document(Mark { line: 2, column: 1 })));
         assert!(load("# nothing\n").unwrap().root.is_none());
     }
 }

@@ -4,10 +4,14 @@
 //! decides what it is. Limits, aliases and merge keys are dealt with while the tree is built;
 //! duplicate keys stay in it, because the formats answer them differently.
 
+mod build;
 mod load;
+mod places;
+mod readable;
 mod repair;
 mod syntax;
-mod tabs;
+#[cfg(test)]
+mod tests;
 
 use crate::spec::problem::Problem;
 
@@ -56,10 +60,19 @@ pub(crate) struct Entry {
 pub(crate) struct Document {
     /// Absent when the file says nothing.
     pub root: Option<Node>,
-    /// Where a second document starts.
-    pub second: Option<Mark>,
+    /// What follows the document and is not read.
+    pub rest: Option<Rest>,
     /// Syntax errors; the rest was read as if something harmless stood in their lines.
     pub broken: Vec<Problem>,
+}
+
+/// What follows the first document of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Another document.
+    Document(Mark),
+    /// Something that belongs to no document: the first one ends where no one would look for it.
+    Text(Mark),
 }
 
 impl Node {

@@ -1,145 +1,79 @@
-//! Where the parser is stricter than the one AWS uses, and how to go on after a mistake.
-//!
-//! CodeBuild and CodeDeploy read YAML with libyaml or a port of it. The parser here follows YAML
-//! 1.2 more closely and refuses a few things libyaml takes, such as a quoted text that goes on at
-//! the margin. Those are made acceptable without changing what they mean, and the places of what is
-//! behind them are corrected. A real mistake is replaced by something harmless, so that the rest of
-//! the file can be looked at too.
+//! How to go on after a mistake: what is wrong is replaced by something harmless on the same line,
+//! so that the rest of the file can be looked at too and keeps its places.
 
+use crate::spec::codes;
+use crate::spec::problem::{Problem, Severity};
 use crate::spec::yaml::Mark;
-use saphyr_parser::ScanError;
-use std::collections::BTreeMap;
 
-/// How many mendings one file may need.
-const ROUNDS_MAX: usize = 32;
 /// How much text all attempts together may read.
-const WORK_MAX: usize = 8 * 1024 * 1024;
-/// How far a line is indented at most.
-const INDENT_MAX: usize = 200;
+const WORK_MAX: usize = 6 * 1024 * 1024;
+/// Control characters of more lines than this are not listed.
+const CONTROLS_MAX: usize = 10;
 
-/// A text being mended, with what was added at the start of its lines.
+/// A text being mended. Its lines are those of the original, one for one.
 pub(super) struct Mended {
     pub text: String,
-    added: BTreeMap<u32, u32>,
-    rounds: usize,
     work: usize,
 }
 
 impl Mended {
-    pub(super) fn new(text: &str) -> Self {
-        Self { text: text.to_owned(), added: BTreeMap::new(), rounds: 0, work: 0 }
-    }
-
-    /// Where something of the mended text stands in the original.
-    pub(super) fn original(&self, at: Mark) -> Mark {
-        let added = self.added.get(&at.line).copied().unwrap_or(0);
-        Mark { line: at.line, column: at.column.saturating_sub(added).max(1) }
-    }
-
-    /// Whether another attempt may be made.
-    fn once_more(&mut self) -> bool {
-        self.rounds += 1;
-        self.work += self.text.len();
-        self.rounds <= ROUNDS_MAX && self.work <= WORK_MAX
-    }
-
-    /// Mends what libyaml would have taken. False where it would not have, either.
-    pub(super) fn mend(&mut self, failure: &ScanError) -> bool {
-        let line = failure.marker().line().saturating_sub(1);
-        match failure.info() {
-            "invalid indentation in quoted scalar" => {
-                let last = self.closing_line(line, failure.marker().col());
-                last.is_some_and(|last| self.indent(line + 1, last)) && self.once_more()
-            }
-            // Both are only said inside brackets, where indentation means nothing.
-            "invalid indentation" | "invalid indentation in flow construct" => {
-                self.indent(line, line) && self.once_more()
-            }
-            "':' must be followed by a valid YAML whitespace" => {
-                self.space_after_colon(line, failure.marker().col()) && self.once_more()
-            }
-            _ => false,
+    /// The text without the characters YAML does not allow at all, and a problem for each line that
+    /// has one.
+    pub(super) fn new(text: &str) -> (Self, Vec<Problem>) {
+        let mut problems = Vec::new();
+        if !text.contains(is_refused) {
+            return (Self { text: text.to_owned(), work: text.len() }, problems);
         }
-    }
-
-    /// The line on which the quoted text that starts at the place ends.
-    fn closing_line(&self, line: usize, column: usize) -> Option<usize> {
-        let start: usize = self.text.split_inclusive('\n').take(line).map(str::len).sum();
-        let mut chars = self.text[start..].chars().skip(column);
-        let quote = chars.next().filter(|c| matches!(c, '"' | '\''))?;
-        let mut at = line;
-        let mut escaped = false;
-        for c in chars {
-            match c {
-                '\n' => at += 1,
-                _ if escaped => {}
-                // A doubled quote opens at once what it has closed.
-                _ if c == quote => return Some(at).filter(|_| at > line),
-                _ => {}
+        for (line, content) in (1u32..).zip(text.lines()) {
+            let found = content.chars().enumerate().find(|(_, c)| is_refused(*c));
+            if let Some((column, c)) = found {
+                let column = u32::try_from(column).unwrap_or(u32::MAX).saturating_add(1);
+                let at = Some(Mark { line, column });
+                let message = format!("not YAML: the control character U+{:04X}", u32::from(c));
+                let help = "delete it; in a double-quoted text it can be written as an escape";
+                problems.push(Problem::new(Severity::Error, at, codes::SYNTAX, message, help));
+                if problems.len() >= CONTROLS_MAX {
+                    break;
+                }
             }
-            escaped = quote == '"' && c == '\\' && !escaped;
         }
-        None
+        let text = text.replace(is_refused, "x");
+        let work = text.len();
+        (Self { text, work }, problems)
     }
 
-    fn indent(&mut self, first: usize, last: usize) -> bool {
-        let widest = self.text.lines().map(|line| line.len() - line.trim_start().len()).max();
-        let width = widest.unwrap_or(0) + 1;
-        let once = u32::try_from(first + 1).is_ok_and(|line| !self.added.contains_key(&line));
-        if width > INDENT_MAX || !once || (last - first + 1) * width > 1024 * 1024 {
+    /// Puts something harmless in place of a line that is wrong; false where that changes nothing,
+    /// or enough was tried.
+    pub(super) fn defuse(&mut self, line: u32) -> bool {
+        let Some(start) = starts_of(&self.text).nth((line - 1) as usize) else { return false };
+        let rest = &self.text[start..];
+        let old = rest.split('\n').next().unwrap_or(rest).trim_end_matches('\r');
+        let new = harmless(old);
+        if new == old {
             return false;
         }
-        let mut text = String::with_capacity(self.text.len() + width);
-        for (index, line) in self.text.split_inclusive('\n').enumerate() {
-            if (first..=last).contains(&index) {
-                text.push_str(&" ".repeat(width));
-                let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
-                self.added.insert(number, u32::try_from(width).unwrap_or(0));
-            }
-            text.push_str(line);
-        }
-        self.text = text;
-        true
+        let end = start + old.len();
+        self.text.replace_range(start..end, &new);
+        self.work += self.text.len();
+        self.work <= WORK_MAX
     }
+}
 
-    fn space_after_colon(&mut self, line: usize, column: usize) -> bool {
-        self.replace(line, |text| {
-            let head: String = text.chars().take(column).collect();
-            let tail: String = text.chars().skip(column).collect();
-            let tabs = head.len() - head.trim_end_matches('\t').len();
-            (tabs > 0).then(|| format!("{}{}{tail}", head.trim_end_matches('\t'), " ".repeat(tabs)))
-        })
-    }
+/// What neither libyaml nor its port to Go reads, whatever it stands in.
+fn is_refused(c: char) -> bool {
+    (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}'))
+        || matches!(c, '\u{fffe}' | '\u{ffff}')
+}
 
-    /// Puts something harmless in place of a line that is wrong.
-    pub(super) fn defuse(&mut self, failure: &ScanError) -> bool {
-        let line = failure.marker().line().saturating_sub(1);
-        self.replace(line, |text| Some(harmless(text))) && self.once_more()
-    }
-
-    fn replace(&mut self, line: usize, make: impl Fn(&str) -> Option<String>) -> bool {
-        let mut changed = false;
-        let mut text = String::with_capacity(self.text.len());
-        for (index, old) in self.text.split_inclusive('\n').enumerate() {
-            let body = old.trim_end_matches(['\n', '\r']);
-            match make(body).filter(|new| index == line && new != body) {
-                Some(new) => {
-                    changed = true;
-                    text.push_str(&new);
-                    text.push_str(&old[body.len()..]);
-                }
-                None => text.push_str(old),
-            }
-        }
-        self.text = text;
-        changed
-    }
+/// Where each line starts.
+fn starts_of(text: &str) -> impl Iterator<Item = usize> + '_ {
+    std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1))
 }
 
 /// The line with its structure and without its content.
 fn harmless(line: &str) -> String {
     let item = line.trim_start();
-    let indent = " ".repeat(line.len() - item.len());
+    let indent = " ".repeat(line.chars().count() - item.chars().count());
     let (dash, rest) = match item.strip_prefix("- ") {
         Some(rest) => ("- ", rest.trim_start()),
         None if item == "-" => ("- ", ""),
@@ -157,29 +91,8 @@ fn harmless(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::harmless;
-    use crate::spec::yaml::{Mark, Value, load};
-
-    #[test]
-    fn what_libyaml_takes_is_taken_and_keeps_its_place() {
-        let cases = [
-            "a: \"x\ny\"\nb: c\n",
-            "a:\n  - 'x\ny''s\n  z'\nb: c\n",
-            "a:\n  b: {\n    c: d\n}\nb: c\n",
-            "a: [\n  x,\ny\n]\nb: c\n",
-            "a:\tx\nb: c\n",
-            "a: {x: 1}\nb:\tc\n",
-        ];
-        for text in cases {
-            let document = load(text).unwrap();
-            assert!(document.broken.is_empty(), "{text:?}: {:?}", document.broken);
-            let Some(Value::Map(entries)) = document.root.map(|root| root.value) else { panic!() };
-            let last = entries.last().unwrap();
-            let line = u32::try_from(text.lines().count()).unwrap();
-            assert_eq!(last.key.at, Mark { line, column: 1 }, "{text:?}");
-            assert_eq!(last.value.text(), Some("c"), "{text:?}");
-        }
-    }
+    use super::*;
+    use crate::spec::yaml::load;
 
     #[test]
     fn a_wrong_line_keeps_its_structure() {
@@ -193,5 +106,26 @@ mod tests {
         for (line, expected) in cases {
             assert_eq!(harmless(line), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn a_line_is_replaced_without_its_end() {
+        let (mut mended, _) = Mended::new("a: b: c\r\nd: e: f");
+        assert!(mended.defuse(1) && mended.defuse(2) && !mended.defuse(3));
+        assert_eq!(mended.text, "a: x\r\nd: x");
+        assert!(!mended.defuse(1), "nothing is left to change");
+    }
+
+    #[test]
+    fn characters_that_yaml_refuses_are_named_and_hide_nothing() {
+        let document = load("a: \u{7}\u{1b}\nb: é\u{7f}\nc: *x\nd: \u{85}\u{feff}\n").unwrap();
+        let broken: Vec<_> = document.broken.iter().map(ToString::to_string).collect();
+        assert!(
+            broken[0]
+                .starts_with("1:4: error[yaml-syntax]: not YAML: the control character U+0007")
+        );
+        assert!(broken[1].starts_with("2:5: ") && broken[1].contains("U+007F"), "{broken:?}");
+        assert!(broken[2].starts_with("3:4: error[unknown-anchor]"), "{broken:?}");
+        assert_eq!(broken.len(), 3, "{broken:?}");
     }
 }
