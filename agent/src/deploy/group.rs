@@ -12,6 +12,7 @@ use super::undo::Undo;
 use crate::durable::{read_json, sync_parent, write_json};
 use pipelines::ids::{DeploymentId, Digest, is_name};
 use pipelines::protocol::poll::Installed;
+use pipelines::protocol::report::ErrorCode;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -32,6 +33,22 @@ pub struct Standing {
     pub good: Option<Stand>,
     /// Digests of successful deployments, the newest last, each once.
     pub history: Vec<Digest>,
+    /// The deployment some of whose scripts ran here before anything was installed, in a task of
+    /// its own.
+    #[serde(default)]
+    pub touched: Option<Stand>,
+    /// The last failure since a deployment succeeded, for the scripts of a rollback.
+    #[serde(default)]
+    pub failed: Option<Failed>,
+}
+
+/// A deployment that failed after it had touched the application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    pub stand: Stand,
+    pub event: String,
+    pub script: Option<String>,
+    pub code: ErrorCode,
 }
 
 /// `manifest.json`: the files on this host that belong to the group, and the revision they are of.

@@ -2,13 +2,15 @@
 //! faults mended: everything that can be found wrong is found before the running application is
 //! touched, an installation is all or nothing, and a script is never run twice.
 //!
-//! `engine` is the sequence of steps, `events` those that run scripts; `recorder` keeps it in the
-//! journal. `release` has the bundle unpacked, `inventory`
+//! `steps` makes a task's parts a sequence, `engine` carries it out, `events` run scripts in their
+//! `environment`, and `ending` is what comes of it; `recorder` keeps it in the journal. `release` has the bundle unpacked, `inventory`
 //! tells whether it still is what it was, `preflight` and `plan` look, `install` and `undo`
 //! act, `script` runs what the appspec names, `health` asks the application. `group` is what this
 //! host knows of a deployment group.
 
+mod ending;
 mod engine;
+mod environment;
 mod events;
 mod fault;
 mod group;
@@ -27,13 +29,14 @@ mod processes;
 mod recorder;
 mod release;
 mod script;
+mod steps;
 mod undo;
 
 pub use group::installed;
 
 use crate::context::TaskContext;
 use crate::link::failed;
-use engine::{Job, Work};
+use engine::Job;
 use group::Home;
 use pipelines::protocol::report::{ErrorCode, Outcome};
 use pipelines::protocol::task::{Deploy, Task};
@@ -49,6 +52,6 @@ pub async fn run(_task: &Task, deploy: &Deploy, ctx: &TaskContext, resume: bool)
     if resume {
         ctx.log.say("[agent] the agent was started again; the deployment goes on").await;
     }
-    let steps = Work::in_place(deploy.health.is_some());
+    let steps = steps::of(deploy);
     Job { deploy, ctx, home, steps, appspec_name: None }.run().await
 }

@@ -6,7 +6,9 @@ use super::group::Home;
 use super::plan::{self, Plan, Problem, Scene, check_space};
 use super::release::APPSPECS;
 use super::script;
+use super::steps::{ON_FAILURE, ON_ROLLBACK};
 use pipelines::protocol::report::ErrorCode;
+use pipelines::spec::Problem as SpecProblem;
 use pipelines::spec::appspec::{Appspec, FileExists, Os, Platform, SCRIPT_EVENTS, parse};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,8 +28,8 @@ pub fn read_appspec(release: &Path, name: Option<&str>) -> Result<Read, Fault> {
     let invalid = |text: String| Fault::new(ErrorCode::AppspecInvalid, text);
     let (name, text) = text_of(release, name)?;
     let parsed = parse(&text);
-    let problems: Vec<String> =
-        parsed.problems.iter().map(|problem| format!("{name}:{problem}")).collect();
+    let known = parsed.problems.iter().filter(|problem| !is_about_ours(problem));
+    let problems: Vec<String> = known.map(|problem| format!("{name}:{problem}")).collect();
     let Some(appspec) = parsed.value else { return Err(invalid(problems.join("\n"))) };
     if appspec.platform != Platform::Server {
         return Err(invalid(format!("{name} is for ECS or Lambda, and this is a host")));
@@ -36,6 +38,13 @@ pub fn read_appspec(release: &Path, name: Option<&str>) -> Result<Read, Fault> {
         return Err(invalid(format!("{name} is for 'os: windows', and this host runs Linux")));
     }
     Ok(Read { appspec, warnings: problems })
+}
+
+/// AWS's format does not know the events that are ours, and says so.
+fn is_about_ours(problem: &SpecProblem) -> bool {
+    let ours = [ON_FAILURE, ON_ROLLBACK].map(|event| format!("`{event}`"));
+    problem.code == "unknown-hook"
+        && ours.iter().any(|event| problem.message.contains(event.as_str()))
 }
 
 fn text_of(release: &Path, name: Option<&str>) -> Result<(String, String), Fault> {
@@ -106,7 +115,8 @@ fn trouble(what: &str, error: &io::Error) -> Problem {
 pub fn check_scripts(release: &Path, appspec: &Appspec, events: &[String]) -> Result<(), Fault> {
     let mut faults = Vec::new();
     for event in events {
-        if !SCRIPT_EVENTS.contains(&event.as_str()) && !appspec.hooks.contains_key(event) {
+        let known = [&SCRIPT_EVENTS[..], &[ON_FAILURE, ON_ROLLBACK]].concat();
+        if !known.contains(&event.as_str()) && !appspec.hooks.contains_key(event) {
             let text = format!("the appspec has no scripts for the event '{event}' asked for");
             faults.push(Fault::new(ErrorCode::AppspecInvalid, text));
         }

@@ -5,10 +5,10 @@
 mod bundle;
 mod print;
 
-use super::engine::{Job, Work};
-use super::events::is_of_the_old;
+use super::engine::Job;
 use super::fault::Fault;
 use super::group::Home;
+use super::steps::{Work, events_to_check, is_of_the_old};
 use super::{plan, preflight, release};
 use crate::context::{
     Cache, Cancel, Content, Dirs, LogWriter, ProgressSender, Reason, Settings, Since, Spool,
@@ -237,8 +237,9 @@ fn look(
     let read =
         preflight::read_appspec(unpacked, args.appspec_filename.as_deref()).map_err(alone)?;
     let steps = steps(&args.events);
+    let deploy = wish(args, 0, crate::context::measure(archive).unwrap());
     let mut problems = Vec::new();
-    let events: Vec<String> = Job::events_of_the_new(&steps);
+    let events = events_to_check(&steps, &deploy);
     problems.extend(preflight::check_scripts(unpacked, &read.appspec, &events).err().map(alone));
     let mut problems: Vec<plan::Problem> = problems.into_iter().flatten().collect();
     let home = Home::at(&args.root, &args.group);

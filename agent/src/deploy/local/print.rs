@@ -2,9 +2,9 @@
 
 use super::Output;
 use crate::context::Spool;
-use crate::deploy::engine::Work;
 use crate::deploy::plan::{Plan, Problem};
 use crate::deploy::preflight::Read;
+use crate::deploy::steps::Work;
 use anyhow::Result;
 use pipelines::protocol::report::{ErrorCode, Outcome, Step, StepStatus, TaskError};
 use pipelines::protocol::task::Deploy;
