@@ -161,8 +161,13 @@ async fn everything_wrong_is_said_at_once_before_anything_is_touched() {
     let error = failed.failed(ErrorCode::MissingSource);
     assert!(!error.touched);
     assert_eq!(error.step.as_deref(), Some("DownloadBundle"));
-    for part in ["'missing'", "/proc", "app/foreign", "app/sub/foreign", "nobody-here"] {
+    for part in ["'missing'", "/proc", "nobody-here"] {
         assert!(error.message.contains(part), "{part}: {}", error.message);
+    }
+    // Something in the way may be gone after BeforeInstall, so it is only warned about here.
+    for path in ["app/foreign", "app/sub/foreign"] {
+        let warning = format!("{} is already there", host.path(path).display());
+        assert!(failed.log.contains(&format!("warning: {warning}")), "{}", failed.log);
     }
     assert_eq!((host.tree("app"), host.witness()), before);
     let skipped = failed.steps().iter().filter(|(_, s)| *s == StepStatus::Skipped).count();
@@ -189,8 +194,10 @@ async fn a_file_in_the_way_follows_the_behavior_of_the_appspec_before_that_of_th
         files[0].1 = &appspec;
         let done = host.deploy_with(&files, |d| d.file_exists_behavior = of_group).await;
         let Some(expected) = expected else {
-            assert!(!done.failed(ErrorCode::FileExists).touched);
-            assert_eq!(host.witness().len(), 0);
+            let error = done.failed(ErrorCode::FileExists);
+            assert!(error.touched && error.step.as_deref() == Some("Install"), "{error:?}");
+            assert_eq!(host.witness(), ["BeforeInstall 1"]);
+            assert_eq!(host.tree("app"), ["file = \"theirs\" 644 0"]);
             continue;
         };
         done.succeeded();
@@ -203,6 +210,28 @@ async fn a_file_in_the_way_follows_the_behavior_of_the_appspec_before_that_of_th
 }
 
 #[tokio::test]
+async fn what_before_install_takes_away_is_not_in_the_way() {
+    let mut host = Host::new();
+    host.write("app/file", "theirs");
+    let files = [("app/file", "mine"), ("app/other", "mine")];
+    let cure = "#!/bin/sh\n[ $LIFECYCLE_EVENT != BeforeInstall ] || rm $HOST/app/file\n";
+    let done = host.deploy(&revision(cure, &files)).await;
+    done.succeeded();
+    assert!(done.log.contains("unless a script of BeforeInstall takes it away first"));
+    assert_eq!(host.read("app/file").as_deref(), Some("mine"));
+
+    // Where no script runs before, it is found before anything is touched.
+    let mut host = Host::new();
+    host.write("app/file", "theirs");
+    let appspec = APPSPEC.replace("  BeforeInstall: [{location: hook.sh}]\n", "");
+    let mut files = revision(cure, &files);
+    files[0].1 = &appspec;
+    let refused = host.deploy(&files).await;
+    let error = refused.failed(ErrorCode::FileExists);
+    assert!(!error.touched && error.step.as_deref() == Some("DownloadBundle"), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_pipe_where_a_directory_is_wanted_is_in_the_way_and_stays() {
     let mut host = Host::new();
     host.write("app/other", "x");
@@ -210,7 +239,8 @@ async fn a_pipe_where_a_directory_is_wanted_is_in_the_way_and_stays() {
     nix::unistd::mkfifo(&host.path("app/sub"), mode).unwrap();
     let one = hook("1");
     let refused = host.deploy(&revision(&one, &[("app/sub/file", "mine")])).await;
-    assert!(!refused.failed(ErrorCode::FileExists).touched);
+    let error = refused.failed(ErrorCode::FileExists);
+    assert_eq!(error.step.as_deref(), Some("Install"));
     assert!(host.path("app/sub").exists());
 }
 

@@ -186,7 +186,7 @@ fn an_existing_file_follows_the_option_and_the_appspec_before_it() {
         std::fs::write(scene.path("host/f1"), "old").unwrap();
         let Some(expected) = expected else {
             scene.fails(words, "FileExists");
-            assert_eq!(scene.witness(), Vec::<String>::new());
+            assert_eq!(scene.witness(), ["BeforeInstall"]);
             continue;
         };
         scene.succeeds(words);
@@ -215,7 +215,8 @@ fn a_plan_changes_nothing_and_wrong_usage_is_told_apart() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(json["files"].as_array().unwrap().len(), 6);
     assert_eq!(json["files"][0]["source"], "files/f1");
-    assert_eq!(json["hooks"].as_array().unwrap().len(), 9);
+    assert_eq!(json["hooks"].as_array().unwrap().len(), 6, "there is no old revision: {json}");
+    assert_eq!(json["changes"][0]["change"], "added");
     assert!(!scene.path("root").exists() && !scene.path("host").exists());
 
     std::fs::create_dir(scene.path("host")).unwrap();
@@ -224,6 +225,13 @@ fn a_plan_changes_nothing_and_wrong_usage_is_told_apart() {
     let (output, json) = scene.run(&["--plan"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(json["problems"].as_array().unwrap().len(), 2, "{json}");
+    assert_eq!(json["files"].as_array().unwrap().len(), 4, "{json}");
+    std::fs::remove_dir_all(scene.path("host")).unwrap();
+    scene.succeeds(&[]);
+    let (_, json) = scene.run(&["--plan"]);
+    assert_eq!(json["hooks"].as_array().unwrap().len(), 9, "{json}");
+    assert_eq!(json["hooks"][0]["event"], "BeforeBlockTraffic");
+    assert_eq!((&json["changes"], &json["fetched"]), (&serde_json::json!([]), &true.into()));
 
     for words in [&["--no-such-flag"][..], &["--group", "../x"], &["--type", "zip"]] {
         let (output, _) = scene.run(words);

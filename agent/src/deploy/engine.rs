@@ -4,6 +4,7 @@
 use super::ending::failed;
 use super::fault::{Fault, Stop};
 use super::group::{Home, Stand};
+use super::plan::Problem;
 use super::preflight::{self, Read};
 use super::recorder::Recorder;
 use super::steps::{Whose, Work, events_to_check, whose};
@@ -12,7 +13,7 @@ use super::{health, install, plan, release};
 use crate::context::TaskContext;
 use pipelines::protocol::report::{ErrorCode, Outcome, StepStatus};
 use pipelines::protocol::task::Deploy;
-use pipelines::spec::appspec::{Appspec, Hook};
+use pipelines::spec::appspec::Appspec;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,12 +32,6 @@ pub struct Job<'a> {
 pub struct Target {
     pub path: PathBuf,
     pub appspec: Appspec,
-}
-
-/// Where a step's scripts come from.
-pub struct Source {
-    pub path: PathBuf,
-    pub hooks: Vec<Hook>,
 }
 
 impl Job<'_> {
@@ -189,30 +184,36 @@ impl Job<'_> {
         let Some(target) = target else { return Ok(()) };
         let events = events_to_check(&self.steps, self.deploy);
         preflight::check_scripts(&target.path, &target.appspec, &events)?;
-        let plan = self.plan(target).await?;
-        for warning in &plan.warnings {
+        let (plan, mut problems) = self.plan(target).await?;
+        let mut warnings = plan.warnings;
+        if preflight::may_cure(&target.appspec, &self.steps) {
+            let curable = problems.extract_if(.., |problem| problem.curable);
+            warnings.extend(curable.map(|problem| problem.text + preflight::CURE));
+        }
+        for warning in &warnings {
             self.say("DownloadBundle", &format!("warning: {warning}")).await;
         }
+        self.none_of(&problems).await?;
         let (files, removed) = (plan.items.len(), plan.removals.len());
-        let text = format!("plan: {files} files to write, {removed} to remove, nothing in the way");
+        let rest = match plan.clashing.len() {
+            0 => "nothing in the way".to_owned(),
+            n => format!("{n} in the way"),
+        };
+        let text = format!("plan: {files} files to write, {removed} to remove, {rest}");
         self.say("DownloadBundle", &text).await;
         Ok(())
     }
 
-    async fn plan(&self, target: &Arc<Target>) -> Result<plan::Plan, Fault> {
-        let (home, target) = (self.home.clone(), target.clone());
-        let of_group = self.deploy.file_exists_behavior;
-        let planned =
-            blocking(move || preflight::plan_now(&home, &target.path, &target.appspec, of_group));
-        match planned.await? {
-            Ok(plan) => Ok(plan),
-            Err(problems) => {
-                for problem in &problems {
-                    self.say("DownloadBundle", &format!("error: {}", problem.text)).await;
-                }
-                Err(plan::fault(&problems))
-            }
+    async fn plan(&self, target: &Arc<Target>) -> Result<(plan::Plan, Vec<Problem>), Fault> {
+        let (home, target, deploy) = (self.home.clone(), target.clone(), self.deploy.clone());
+        blocking(move || preflight::plan_now(&home, &target.path, &target.appspec, &deploy)).await
+    }
+
+    async fn none_of(&self, problems: &[Problem]) -> Result<(), Fault> {
+        for problem in problems {
+            self.say("DownloadBundle", &format!("error: {}", problem.text)).await;
         }
+        if problems.is_empty() { Ok(()) } else { Err(plan::fault(problems)) }
     }
 
     async fn install(
@@ -221,7 +222,8 @@ impl Job<'_> {
         record: &mut Recorder<'_>,
     ) -> Result<String, Stop> {
         // Planned anew: a script may have changed the bundle or the host meanwhile.
-        let plan = self.plan(target).await?;
+        let (plan, problems) = self.plan(target).await?;
+        self.none_of(&problems).await?;
         record.touch().await?;
         let (files, bytes) = (plan.items.len(), plan.bytes);
         let (home, stand) = (self.home.clone(), self.stand());

@@ -1,15 +1,14 @@
 //! Lifecycle events: from which revision their scripts come, and what it means when one fails. By
 //! CodeDeploy's rules; where it hurts its users, by better ones.
 
-use super::engine::{Job, Source, Target};
+use super::engine::{Job, Target};
 use super::fault::{Fault, Stop};
 use super::group::Standing;
-use super::preflight;
 use super::recorder::Recorder;
 use super::script::{Ended, Script};
-use super::steps::{ON_ROLLBACK, Whose, is_of_the_old, whose};
+use super::sources::{From, Source, kept, source_of};
+use super::steps::{ON_ROLLBACK, is_of_the_old};
 use crate::context::Cancel;
-use pipelines::ids::Digest;
 use pipelines::protocol::report::ErrorCode;
 use pipelines::protocol::task::Purpose;
 use pipelines::spec::appspec::Hook;
@@ -68,62 +67,29 @@ impl Job<'_> {
         self.home.standing().map_err(|e| Fault::disk("reading what was deployed before", &e))
     }
 
-    /// None: there is no such revision, and so nothing to run.
+    /// None: there is no such revision, and so nothing to run. If somebody removed or broke it, the
+    /// host heals with the next success; failing here for ever would help nobody.
     async fn source(
         &self,
         event: &str,
         target: Option<&Target>,
         standing: &Standing,
     ) -> Result<Option<Source>, Fault> {
-        let digest = match whose(event, self.deploy) {
-            Whose::New => {
+        let digest = match source_of(event, self.deploy, &self.home, standing)? {
+            From::New => {
                 return Ok(target.map(|target| {
                     let hooks = target.appspec.hooks.get(event).cloned().unwrap_or_default();
                     Source { path: target.path.clone(), hooks }
                 }));
             }
-            Whose::LastGood => standing.good.as_ref().map(|good| good.digest.clone()),
-            Whose::Installed => self.installed()?.or_else(|| good_of(standing)),
-            Whose::Left => self.left_by_rollback(standing)?,
+            From::Nobody => return Ok(None),
+            From::Kept(digest) => digest,
         };
-        match digest {
-            Some(digest) => Ok(self.kept_source(event, &digest).await),
-            None => Ok(None),
-        }
-    }
-
-    pub fn installed(&self) -> Result<Option<Digest>, Fault> {
-        let manifest = self.home.manifest();
-        let manifest = manifest.map_err(|e| Fault::disk("reading what is installed", &e))?;
-        Ok(manifest.map(|manifest| manifest.stand.digest))
-    }
-
-    /// The revision that failed here, installed or not; else the one that is installed.
-    pub fn left_by_rollback(&self, standing: &Standing) -> Result<Option<Digest>, Fault> {
-        let left = match &standing.failed {
-            Some(failed) => Some(failed.stand.digest.clone()),
-            None => self.installed()?,
-        };
-        Ok(left.filter(|digest| *digest != self.deploy.revision.bundle.digest))
-    }
-
-    /// The scripts of a revision from before. If somebody removed or broke it, the host heals with
-    /// the next success; failing here for ever would help nobody.
-    async fn kept_source(&self, event: &str, digest: &Digest) -> Option<Source> {
-        let path = self.home.release(digest);
-        // The old revision may have used the usual name, whatever this one is called.
-        let named = self.appspec_name.as_deref().filter(|name| path.join(name).exists());
-        match preflight::read_appspec(&path, named) {
-            Ok(mut read) => {
-                let hooks = read.appspec.hooks.remove(event).unwrap_or_default();
-                Some(Source { path, hooks })
-            }
-            Err(fault) => {
-                let (short, why) = (digest.short(), fault.message);
-                let text =
-                    format!("warning: nothing is run: the old revision {short} is gone: {why}");
-                self.say(event, &text).await;
-                None
+        match kept(event, &digest, &self.home, self.appspec_name.as_deref()) {
+            Ok(source) => Ok(Some(source)),
+            Err(why) => {
+                self.say(event, &format!("warning: {why}")).await;
+                Ok(None)
             }
         }
     }
@@ -189,8 +155,4 @@ impl Job<'_> {
         self.say(event, &message).await;
         Err(Fault::of_script(code, location, message).into())
     }
-}
-
-fn good_of(standing: &Standing) -> Option<Digest> {
-    standing.good.as_ref().map(|good| good.digest.clone())
 }

@@ -7,6 +7,7 @@
 use super::fault::Fault;
 use super::group::{Home, Kind, Manifest, Stand};
 use super::handle::Handle;
+use super::marks::{self, Mark, Marks};
 use super::permissions::Attributes;
 use super::plan::{Item, Plan};
 use super::undo::{Before, Moved, Placed, Undo};
@@ -27,8 +28,11 @@ pub fn install(home: &Home, plan: &Plan, stand: &Stand) -> Result<(), Fault> {
     let undo = prepare(plan, &id).map_err(|e| failed(&e))?;
     undo.save(home).map_err(|e| failed(&e))?;
     let all = changes(plan, &undo);
-    let done = all.iter().try_for_each(Change::make).and_then(|()| {
+    let mut marks = Marks::new();
+    let done = all.iter().try_for_each(|change| change.make(&mut marks)).and_then(|()| {
         let entries = entries(plan);
+        marks.retain(|path, _| entries.contains_key(path));
+        home.set_marks(&id, &marks)?;
         home.set_manifest(&Manifest { install: id, stand: stand.clone(), entries })
     });
     if let Err(e) = done {
@@ -67,7 +71,8 @@ fn entries(plan: &Plan) -> BTreeMap<PathBuf, Kind> {
     let ours = plan.directories.iter().filter(|(_, directory)| directory.ours);
     // A directory that others use stays, and stays known, so that it can go when it is empty.
     let directories = ours.map(|(path, _)| path).chain(&plan.leave);
-    items.chain(directories.map(|path| (path.clone(), Kind::Directory))).collect()
+    let all = items.chain(directories.map(|path| (path.clone(), Kind::Directory)));
+    all.filter(|(path, _)| !plan.unowned.contains(path)).collect()
 }
 
 fn prepare(plan: &Plan, id: &str) -> io::Result<Undo> {
@@ -142,12 +147,15 @@ fn changes<'a>(plan: &'a Plan, undo: &'a Undo) -> Vec<Change<'a>> {
 }
 
 impl Change<'_> {
-    fn make(&self) -> io::Result<()> {
+    /// Notes in `marks` by what a new file will be known again.
+    fn make(&self, marks: &mut Marks) -> io::Result<()> {
         match self {
             Change::Aside(moved) | Change::Remove(moved) => rename(&moved.path, &moved.old),
             Change::MakeDirectory(path) => about(path, make_directory(path)),
             Change::WriteFresh(item, placed, attributes) => {
-                about(&placed.path, write_fresh(item, &placed.fresh, *attributes))
+                let mark = about(&placed.path, write_fresh(item, &placed.fresh, *attributes))?;
+                marks.insert(placed.path.clone(), mark);
+                Ok(())
             }
             Change::SecondName(path, old) => about(path, second_name(path, old)),
             Change::Sync(undo) => {
@@ -212,12 +220,14 @@ fn make_directory(path: &Path) -> io::Result<()> {
     Handle::open(path, Kind::Directory)?.chmod(0o755)
 }
 
-fn write_fresh(item: &Item, fresh: &Path, attributes: Option<&Attributes>) -> io::Result<()> {
+fn write_fresh(item: &Item, fresh: &Path, attributes: Option<&Attributes>) -> io::Result<Mark> {
     match item.kind {
         Kind::Link => {
-            symlink(std::fs::read_link(&item.source)?, fresh)?;
+            let to = std::fs::read_link(&item.source)?;
+            symlink(&to, fresh)?;
             let link = Handle::open(fresh, Kind::Link)?;
-            attributes.map_or(Ok(()), |attributes| attributes.apply(&link))
+            attributes.map_or(Ok(()), |attributes| attributes.apply(&link))?;
+            Ok(Mark::of_link(&to))
         }
         Kind::File | Kind::Directory => {
             let mut source = File::open(&item.source)?;
@@ -225,11 +235,13 @@ fn write_fresh(item: &Item, fresh: &Path, attributes: Option<&Attributes>) -> io
             // Nobody else sees the content before it has the permissions it is meant to have.
             let mut file =
                 OpenOptions::new().write(true).create_new(true).mode(0o600).open(fresh)?;
-            io::copy(&mut source, &mut file)?;
+            let digest = marks::copy(&mut source, &mut file)?;
+            let mark = Mark::of_file(&file.metadata()?, digest);
             if attributes.is_none_or(|a| a.mode.is_none()) {
                 file.set_permissions(Permissions::from_mode(mode))?;
             }
-            attributes.map_or(Ok(()), |attributes| attributes.apply(&Handle::of(&file)))
+            attributes.map_or(Ok(()), |attributes| attributes.apply(&Handle::of(&file)))?;
+            Ok(mark)
         }
     }
 }

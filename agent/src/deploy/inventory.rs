@@ -142,7 +142,7 @@ fn mode_of(meta: &Metadata) -> u32 {
 }
 
 /// A path as JSON can hold it; one that is no text as hexadecimal behind what no path has.
-fn key(path: &Path) -> String {
+pub fn key(path: &Path) -> String {
     let bytes = path.as_os_str().as_bytes();
     let hidden = || format!("\0{}", hex::encode(bytes));
     str::from_utf8(bytes).map_or_else(|_| hidden(), str::to_owned)

@@ -4,9 +4,10 @@
 //!
 //! `steps` makes a task's parts a sequence, `engine` carries it out, `events` run scripts in their
 //! `environment`, and `ending` is what comes of it; `recorder` keeps it in the journal. `release` has the bundle unpacked, `inventory`
-//! tells whether it still is what it was, `preflight` and `plan` look, `install` and `undo`
-//! act, `script` runs what the appspec names, `health` asks the application. `group` is what this
-//! host knows of a deployment group.
+//! tells whether it still is what it was. `preflight` looks: `plan` at the bundle, `survey` at the
+//! host; `preview` shows what they saw. `install` and `undo` act, `script` runs what the appspec
+//! names, `health` asks the application. `group` is what this host knows of a deployment group, and
+//! `inspect` compares it with what is there.
 
 mod ending;
 mod engine;
@@ -16,23 +17,31 @@ mod fault;
 mod group;
 mod handle;
 mod health;
+mod inspect;
 mod install;
 mod inventory;
 pub mod local;
+mod marks;
 mod output;
 mod permissions;
 mod place;
 mod plan;
 mod preflight;
+mod preview;
 mod privileges;
 mod processes;
 mod recorder;
 mod release;
 mod script;
+mod shared;
+mod sources;
 mod steps;
+mod survey;
 mod undo;
 
 pub use group::installed;
+pub use inspect::run as inspect;
+pub use preview::run as preview;
 
 use crate::context::TaskContext;
 use crate::link::failed;

@@ -30,13 +30,7 @@ pub async fn provide(ctx: &TaskContext, home: &Home, bundle: &Artifact) -> Resul
         }
     }
     let file = ctx.dirs.work.join("bundle");
-    ctx.content.fetch(bundle, &file).await.map_err(|e| match e {
-        ContentError::Cancelled => Stop::Told,
-        e => {
-            let error = e.into_task_error("DownloadBundle");
-            Fault::new(error.code, error.message).into()
-        }
-    })?;
+    fetch(ctx, bundle, &file).await?;
     let (home, size) = (home.clone(), bundle.size);
     let unpacked = tokio::task::spawn_blocking(move || {
         let result = put_in_place(&file, &home.releases(), &release);
@@ -48,6 +42,17 @@ pub async fn provide(ctx: &TaskContext, home: &Home, bundle: &Artifact) -> Resul
         .await
         .map_err(|e| Fault::new(ErrorCode::AgentError, format!("unpacking failed: {e}")))??;
     Ok(format!("revision {short}: {size} bytes, {files} files"))
+}
+
+/// Has the bundle as a file.
+pub async fn fetch(ctx: &TaskContext, bundle: &Artifact, file: &Path) -> Result<(), Stop> {
+    ctx.content.fetch(bundle, file).await.map_err(|e| match e {
+        ContentError::Cancelled => Stop::Told,
+        e => {
+            let error = e.into_task_error("DownloadBundle");
+            Fault::new(error.code, error.message).into()
+        }
+    })
 }
 
 /// Looks at a release that an earlier task of the same deployment provided; touches nothing, because

@@ -122,6 +122,7 @@ impl Undo {
         for directory in leave.iter().rev() {
             remove_if_empty(directory)?;
         }
+        home.forget_marks_but(&self.install)?;
         remove_undo(home)
     }
 
