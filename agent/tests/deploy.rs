@@ -402,3 +402,20 @@ async fn a_link_leads_a_deployment_elsewhere_only_if_root_made_it_and_never_to_t
     assert!(message.contains("the agent's own directory"), "{message}");
     assert!(!host.state().join("groups/job").exists());
 }
+
+#[tokio::test]
+async fn the_applications_own_link_leads_to_its_own_release() {
+    let mut host = Host::new();
+    let one = hook("1");
+    host.write("app/v1/keep", "theirs");
+    std::os::unix::fs::symlink("v1", host.path("app/current")).unwrap();
+    for path in ["app", "app/v1", "app/current"] {
+        std::os::unix::fs::lchown(host.path(path), Some(65534), Some(65534)).unwrap();
+    }
+    host.deploy(&revision(&one, &[("app/current/file", "one")])).await.succeeded();
+    assert_eq!(host.read("app/v1/file").as_deref(), Some("one"));
+    // And what was put there through it is removed there.
+    host.deploy(&revision(&one, &[("app/other", "one")])).await.succeeded();
+    assert_eq!(host.tree("app/v1"), ["keep = \"theirs\" 644 0"]);
+    assert!(host.path("app/current").symlink_metadata().unwrap().is_symlink());
+}

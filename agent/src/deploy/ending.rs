@@ -45,9 +45,12 @@ impl Job<'_> {
     /// The agent died after the task had failed, while it ran the scripts for that. They are not
     /// begun anew.
     pub async fn had_failed(&self, record: &mut Recorder<'_>, failure: Failure) -> Outcome {
-        if let Some(running) = record.interrupted() {
-            let message = self.end_leftover(record, &running).await;
-            record.end(&running.event, StepStatus::Failed, Some(message));
+        let message = match record.interrupted() {
+            Some(running) => self.end_leftover(record, &running).await,
+            None => "the agent died before it knew how this ended".to_owned(),
+        };
+        if record.is_running(ON_FAILURE) {
+            record.end(ON_FAILURE, StepStatus::Failed, Some(message));
         }
         failed(failure.fault, Some(&failure.step), record.steps(), record.touched())
     }

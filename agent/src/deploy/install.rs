@@ -10,13 +10,14 @@ use super::handle::Handle;
 use super::marks::{self, Mark, Marks};
 use super::permissions::Attributes;
 use super::plan::{Item, Plan};
+use super::spot;
 use super::undo::{Before, Moved, Placed, Undo};
 use crate::durable::sync_files;
 use pipelines::protocol::report::ErrorCode;
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, Permissions};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Installs, or leaves everything as it was. Blocks.
@@ -177,7 +178,7 @@ impl Change<'_> {
 }
 
 fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    about(from, std::fs::rename(from, to))
+    about(from, spot::rename(from, to))
 }
 
 /// Gives new content its name. Where nothing was when it was planned, nothing may have come since,
@@ -187,7 +188,7 @@ fn place(placed: &Placed) -> io::Result<()> {
     if old.is_some() {
         return rename(fresh, path);
     }
-    let linked = match std::fs::hard_link(fresh, path) {
+    let linked = match spot::hard_link(fresh, path) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => place_without_links(placed),
         linked => linked,
     };
@@ -196,18 +197,11 @@ fn place(placed: &Placed) -> io::Result<()> {
 
 /// On a file system without second names.
 fn place_without_links(placed: &Placed) -> io::Result<()> {
-    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-    if placed.path.symlink_metadata().is_ok() {
+    if spot::metadata(&placed.path).is_ok() {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
-    File::create(placed.marker())?.sync_all()?;
-    let flags = RenameFlags::RENAME_NOREPLACE;
-    match renameat2(AT_FDCWD, &placed.fresh, AT_FDCWD, &placed.path, flags) {
-        Err(nix::Error::EINVAL | nix::Error::ENOSYS) => {
-            std::fs::rename(&placed.fresh, &placed.path)
-        }
-        renamed => Ok(renamed?),
-    }
+    spot::create_new(&placed.marker())?.sync_all()?;
+    spot::rename_to_nothing(&placed.fresh, &placed.path)
 }
 
 /// Says which path an error is about.
@@ -216,7 +210,7 @@ fn about<T>(path: &Path, result: io::Result<T>) -> io::Result<T> {
 }
 
 fn make_directory(path: &Path) -> io::Result<()> {
-    std::fs::create_dir(path)?;
+    spot::create_dir(path)?;
     Handle::open(path, Kind::Directory)?.chmod(0o755)
 }
 
@@ -224,7 +218,7 @@ fn write_fresh(item: &Item, fresh: &Path, attributes: Option<&Attributes>) -> io
     match item.kind {
         Kind::Link => {
             let to = std::fs::read_link(&item.source)?;
-            symlink(&to, fresh)?;
+            spot::symlink(&to, fresh)?;
             let link = Handle::open(fresh, Kind::Link)?;
             attributes.map_or(Ok(()), |attributes| attributes.apply(&link))?;
             Ok(Mark::of_link(&to))
@@ -233,8 +227,7 @@ fn write_fresh(item: &Item, fresh: &Path, attributes: Option<&Attributes>) -> io
             let mut source = File::open(&item.source)?;
             let mode = source.metadata()?.permissions().mode() & 0o777;
             // Nobody else sees the content before it has the permissions it is meant to have.
-            let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(0o600).open(fresh)?;
+            let mut file = spot::create_new(fresh)?;
             let digest = marks::copy(&mut source, &mut file)?;
             let mark = Mark::of_file(&file.metadata()?, digest);
             if attributes.is_none_or(|a| a.mode.is_none()) {
@@ -249,24 +242,27 @@ fn write_fresh(item: &Item, fresh: &Path, attributes: Option<&Attributes>) -> io
 /// Keeps what is at `path` under a second name: the very same file, so that putting it back brings
 /// back its owner, its times and whatever else is attached to it.
 fn second_name(path: &Path, old: &Path) -> io::Result<()> {
-    match std::fs::hard_link(path, old) {
+    match spot::hard_link(path, old) {
         Ok(()) => Ok(()),
         // A file system without second names, or a file that may have no more of them.
-        Err(_) if path.symlink_metadata()?.is_file() => copy_all(path, old),
+        Err(_) if spot::metadata(path)?.is_file() => copy_all(path, old),
         Err(e) => Err(e),
     }
 }
 
 fn copy_all(path: &Path, old: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, chown};
-    let meta = path.metadata()?;
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let mut now = spot::open(path)?;
+    let meta = now.metadata()?;
     // Half a copy must never have the name under which it would be put back.
     let part = old.with_extension("part");
-    std::fs::copy(path, &part)?;
-    chown(&part, Some(meta.uid()), Some(meta.gid()))?;
-    std::fs::set_permissions(&part, meta.permissions())?;
-    File::open(&part)?.sync_all()?;
-    std::fs::rename(part, old)
+    spot::remove_file(&part)?;
+    let mut copy = spot::create_new(&part)?;
+    io::copy(&mut now, &mut copy)?;
+    fchown(&copy, Some(meta.uid()), Some(meta.gid()))?;
+    copy.set_permissions(meta.permissions())?;
+    copy.sync_all()?;
+    spot::rename(&part, old)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::super::undo::{Settled, settle};
 use super::*;
 use pipelines::ids::DeploymentId;
 use pipelines::spec::appspec::{FileExists, parse};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, symlink};
 
 struct Host {
     dir: tempfile::TempDir,

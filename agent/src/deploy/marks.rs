@@ -6,16 +6,16 @@
 
 use super::group::{Kind, Manifest};
 use super::inventory::key;
+use super::spot;
 use crate::context::Cancel;
-use nix::libc;
 use pipelines::ids::Digest;
 use pipelines::protocol::answer::Change;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What was installed, by path.
@@ -70,10 +70,7 @@ pub fn copy(source: &mut impl Read, to: &mut impl io::Write) -> io::Result<Diges
 }
 
 fn digest_of(path: &Path) -> io::Result<Digest> {
-    // Something else may be there by now; a pipe must not be waited for.
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let mut file = File::options().read(true).custom_flags(flags).open(path)?;
-    copy(&mut file, &mut io::sink())
+    copy(&mut spot::open(path)?, &mut io::sink())
 }
 
 /// Compares what is on the host with what was installed. Blocks.

@@ -5,7 +5,7 @@
 //! `steps` makes a task's parts a sequence, `engine` carries it out, `events` run scripts in their
 //! `environment`, and `ending` is what comes of it; `recorder` keeps it in the journal. `release` has the bundle unpacked, `inventory`
 //! tells whether it still is what it was. `preflight` looks: `plan` at the bundle, `survey` at the
-//! host; `preview` shows what they saw. `install` and `undo` act, `script` runs what the appspec
+//! host; `preview` shows what they saw. `install` and `undo` act, by `spot`; `script` runs what the appspec
 //! names, `health` asks the application. `group` is what this host knows of a deployment group, and
 //! `inspect` compares it with what is there.
 
@@ -35,6 +35,7 @@ mod release;
 mod script;
 mod shared;
 mod sources;
+mod spot;
 mod steps;
 mod survey;
 mod undo;

@@ -101,6 +101,11 @@ impl<'a> Recorder<'a> {
         self.step(step).is_some_and(|s| s.status == StepStatus::Succeeded)
     }
 
+    #[must_use]
+    pub fn is_running(&self, step: &str) -> bool {
+        self.step(step).is_some_and(|s| s.status == StepStatus::Running)
+    }
+
     /// How many scripts of this event have run.
     #[must_use]
     pub fn scripts_done(&self, event: &str) -> usize {

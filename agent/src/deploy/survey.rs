@@ -3,6 +3,7 @@
 use super::group::{Kind, Manifest};
 use super::place::Places;
 use super::plan::{Directory, Plan, Planner, Problem};
+use super::spot;
 use pipelines::protocol::report::ErrorCode;
 use pipelines::spec::appspec::FileExists;
 use std::collections::BTreeMap;
@@ -55,12 +56,11 @@ impl Planner<'_> {
                 self.plan.asides.insert(path.to_owned());
                 false
             }
-            // Administrators link directories elsewhere; that is theirs to decide. From anybody
-            // else it would be a way to have us write where they may not.
             Some(meta) if path.is_dir() => {
-                if !may_lead(&meta) {
+                if spot::is_led_astray(path) {
                     let text = format!(
-                        "{} is a link made by user {}, which is not followed: a directory is wanted",
+                        "{} is a link made by user {}, which is followed only to that user's own \
+                         directories: make the link as root, or a directory",
                         path.display(),
                         meta.uid()
                     );
@@ -165,10 +165,7 @@ impl Planner<'_> {
 
     /// Whether what is at this path now may be a file of somebody else, somewhere else.
     fn is_led_away(&self, path: &Path) -> bool {
-        let foreign = |above: &Path| {
-            above.symlink_metadata().is_ok_and(|meta| meta.is_symlink() && !may_lead(&meta))
-        };
-        path.ancestors().skip(1).any(foreign)
+        path.parent().is_some_and(spot::is_led_astray)
             || path.parent().and_then(|p| Places::forbidden(p, self.scene.home.state())).is_some()
     }
 
@@ -215,11 +212,6 @@ impl Planner<'_> {
             }
         }
     }
-}
-
-/// Whether a link may decide where a directory is.
-fn may_lead(link: &std::fs::Metadata) -> bool {
-    [0, nix::unistd::Uid::effective().as_raw()].contains(&link.uid())
 }
 
 /// Whether everything fits, on each file system by itself.
