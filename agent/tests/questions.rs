@@ -4,12 +4,17 @@
 mod support;
 
 use agent::context::{Cancel, Reason};
+use pipelines::ids::TaskId;
 use pipelines::protocol::answer::{Answer, Change, FileChange, Inspection, Preview};
+use pipelines::protocol::join::Role;
 use pipelines::protocol::report::{ErrorCode, Outcome};
 use pipelines::protocol::task::{Artifact, Deploy, Inspect, Purpose};
+use pipelines::protocol::task::{TaskKey, Work};
 use pipelines::spec::appspec::FileExists;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use support::bundle::{Host, deploy};
+use support::Stub;
+use support::agent::Agent;
+use support::bundle::{Host, deploy, task};
 
 const APPSPEC: &str = "version: 0.0\nos: linux\nfiles: [{source: app, destination: $HOST/app}]\n";
 
@@ -253,4 +258,34 @@ async fn what_was_installed_before_it_was_shared_stays_from_then_on() {
     done.succeeded();
     assert_eq!(host.read("app/conf/app.ini").as_deref(), Some("1"));
     assert!(done.log.contains("app/conf/app.ini stays: the group shares it"), "{}", done.log);
+}
+
+#[tokio::test]
+async fn the_agent_answers_both_questions_of_a_controller() {
+    let host = Host::new();
+    let stub = Stub::start(Role::Deploy).await;
+    let state = host.dir().join("agent");
+    let bytes = host.bundle(&[("appspec.yml", APPSPEC), ("app/index", "1")]);
+    let wish = deploy(1, support::bundle::artifact(&bytes));
+    let ask = |id: i64, work: Work| {
+        let question =
+            pipelines::protocol::task::Task { work, generation: 0, ..task(id, wish.clone()) };
+        stub.change(|world| world.tasks.push(question));
+    };
+    stub.change(|world| {
+        drop(world.artifacts.insert(wish.revision.bundle.digest.to_string(), bytes))
+    });
+    let _agent = Agent::run(&stub, &state);
+    ask(1, Work::Preview(wish.clone()));
+    let key = |id| TaskKey { task: TaskId(id), attempt: 1 };
+    let found = seen(stub.outcome(key(1)).await);
+    assert_eq!(changes(&found.changes, &host), ["Added app/index"]);
+    assert!(!host.path("app").exists() && !state.join("releases").exists());
+    ask(2, Work::Inspect(Inspect { group: "web".into() }));
+    match stub.outcome(key(2)).await {
+        Outcome::Succeeded { answer: Some(Answer::Inspection(found)), .. } => {
+            assert_eq!(found, Inspection::default());
+        }
+        other => panic!("{other:?}"),
+    }
 }

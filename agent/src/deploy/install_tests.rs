@@ -231,3 +231,42 @@ fn a_directory_that_was_removed_meanwhile_does_not_keep_an_undo_from_ending() {
     undo.save(&home).unwrap();
     assert_eq!(settle(&home).unwrap(), Settled::Undone);
 }
+
+/// Whoever owns a directory on the way can swap it whenever he likes.
+#[test]
+fn a_directory_that_becomes_a_link_at_any_moment_leads_nothing_elsewhere() {
+    use std::os::unix::fs::lchown;
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("not tried: only root can make links of others");
+        return;
+    }
+    let whole = {
+        let host = Host::new();
+        let plan = host.plan("two");
+        changes(&plan, &prepare(&plan, "x").unwrap()).len()
+    };
+    for swapped_before in 0..whole {
+        let host = Host::new();
+        let at = |name: &str| host.dir.path().join(name);
+        std::fs::create_dir(at("victim")).unwrap();
+        std::fs::write(at("victim/same"), "root's").unwrap();
+        let plan = host.plan("two");
+        let undo = prepare(&plan, "x").unwrap();
+        undo.save(&host.home).unwrap();
+        for (n, change) in changes(&plan, &undo).iter().enumerate() {
+            if n == swapped_before {
+                std::fs::rename(at("app"), at("moved")).unwrap();
+                symlink(at("victim"), at("app")).unwrap();
+                lchown(at("app"), Some(65534), Some(65534)).unwrap();
+            }
+            if change.make(&mut Marks::new()).is_err() {
+                break;
+            }
+        }
+        // It cannot be undone where it is not any more; it must not be undone anywhere else.
+        let _ = settle(&host.home);
+        let left: Vec<_> = std::fs::read_dir(at("victim")).unwrap().collect();
+        assert_eq!(left.len(), 1, "swapped before change {swapped_before}: {left:?}");
+        assert_eq!(std::fs::read_to_string(at("victim/same")).unwrap(), "root's");
+    }
+}
