@@ -252,6 +252,8 @@ async fn all_scripts_of_an_event_share_the_time_that_the_group_gives() {
     let error = failed.failed(ErrorCode::ScriptTimedOut);
     assert_eq!(error.command.as_deref(), Some("long.sh"));
     assert!(error.message.contains("all scripts of AfterInstall together"), "{error:?}");
+    let whole = format!("killed after {}:", Millis(1500));
+    assert!(!error.message.contains(&whole), "it had all of the time for itself: {error:?}");
     let took = started.elapsed();
     assert!(took.as_millis() >= 1500 && took.as_secs() < 30, "{took:?}");
 }

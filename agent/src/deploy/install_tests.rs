@@ -263,10 +263,14 @@ fn a_directory_that_becomes_a_link_at_any_moment_leads_nothing_elsewhere() {
                 break;
             }
         }
+        let untouched = |when: &str| {
+            let left: Vec<_> = std::fs::read_dir(at("victim")).unwrap().collect();
+            assert_eq!(left.len(), 1, "swapped before {swapped_before}, {when}: {left:?}");
+            assert_eq!(std::fs::read_to_string(at("victim/same")).unwrap(), "root's");
+        };
+        untouched("installed");
         // It cannot be undone where it is not any more; it must not be undone anywhere else.
         let _ = settle(&host.home);
-        let left: Vec<_> = std::fs::read_dir(at("victim")).unwrap().collect();
-        assert_eq!(left.len(), 1, "swapped before change {swapped_before}: {left:?}");
-        assert_eq!(std::fs::read_to_string(at("victim/same")).unwrap(), "root's");
+        untouched("undone");
     }
 }
