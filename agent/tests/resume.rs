@@ -81,8 +81,12 @@ async fn after_a_reboot_an_interrupted_script_is_reported_and_nobody_elses_proce
     go(&host, &["BeforeInstall", "OnFailure"]);
     // After the reboot the number of the script's process group is somebody else's.
     let mut other = std::process::Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
+    // Even begun as long after the start of the machine; only the boot tells them apart.
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", other.id())).unwrap();
+    let started: u64 = stat.split_whitespace().nth(21).unwrap().parse().unwrap();
     rewrite(&host, 1, |last| {
         last["running"]["group"]["pgid"] = other.id().into();
+        last["running"]["group"]["started"] = started.into();
         last["running"]["group"]["boot"] = "the boot before".into();
     });
     let Outcome::Failed { error, steps, .. } = resume(&host, &wish).await else { panic!() };
