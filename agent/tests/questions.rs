@@ -273,7 +273,7 @@ async fn the_agent_answers_both_questions_of_a_controller() {
         stub.change(|world| world.tasks.push(question));
     };
     stub.change(|world| {
-        drop(world.artifacts.insert(wish.revision.bundle.digest.to_string(), bytes))
+        drop(world.artifacts.insert(wish.revision.bundle.digest.to_string(), bytes));
     });
     let _agent = Agent::run(&stub, &state);
     ask(1, Work::Preview(wish.clone()));
