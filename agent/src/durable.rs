@@ -44,13 +44,19 @@ pub fn sync_files<'a>(files: impl Iterator<Item = &'a Path>) -> io::Result<()> {
             continue;
         }
         if files.len() <= SYNC_EACH_MAX {
-            File::open(path)?.sync_all()?;
+            open_itself(path)?.sync_all()?;
         } else if !devices.contains(&meta.dev()) {
-            nix::unistd::syncfs(File::open(path)?)?;
+            nix::unistd::syncfs(open_itself(path)?)?;
             devices.push(meta.dev());
         }
     }
     Ok(())
+}
+
+/// Whatever is there by now: no link is followed, no pipe waited for.
+fn open_itself(path: &Path) -> io::Result<File> {
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
 /// Replaces a file as a whole, readable by its owner alone.

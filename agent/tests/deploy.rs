@@ -4,7 +4,6 @@ mod support;
 
 use pipelines::protocol::report::{ErrorCode, Outcome, StepStatus};
 use pipelines::protocol::task::Purpose;
-use pipelines::spec::appspec::FileExists;
 use std::os::unix::fs::PermissionsExt;
 use support::bundle::Host;
 
@@ -161,128 +160,17 @@ async fn everything_wrong_is_said_at_once_before_anything_is_touched() {
     let error = failed.failed(ErrorCode::MissingSource);
     assert!(!error.touched);
     assert_eq!(error.step.as_deref(), Some("DownloadBundle"));
-    for part in ["'missing'", "/proc", "app/foreign", "app/sub/foreign", "nobody-here"] {
+    for part in ["'missing'", "/proc", "nobody-here"] {
         assert!(error.message.contains(part), "{part}: {}", error.message);
+    }
+    // Something in the way may be gone after BeforeInstall, so it is only warned about here.
+    for path in ["app/foreign", "app/sub/foreign"] {
+        let warning = format!("{} is already there", host.path(path).display());
+        assert!(failed.log.contains(&format!("warning: {warning}")), "{}", failed.log);
     }
     assert_eq!((host.tree("app"), host.witness()), before);
     let skipped = failed.steps().iter().filter(|(_, s)| *s == StepStatus::Skipped).count();
     assert_eq!(skipped, 6);
-}
-
-#[tokio::test]
-async fn a_file_in_the_way_follows_the_behavior_of_the_appspec_before_that_of_the_group() {
-    for (of_group, of_appspec, expected) in [
-        (None, None, None),
-        (Some(FileExists::Overwrite), None, Some("mine")),
-        (Some(FileExists::Retain), None, Some("theirs")),
-        (Some(FileExists::Retain), Some("OVERWRITE"), Some("mine")),
-        (Some(FileExists::Overwrite), Some("DISALLOW"), None),
-    ] {
-        let mut host = Host::new();
-        host.write("app/file", "theirs");
-        let appspec = match of_appspec {
-            Some(choice) => format!("{APPSPEC}file_exists_behavior: {choice}\n"),
-            None => APPSPEC.to_owned(),
-        };
-        let one = hook("1");
-        let mut files = revision(&one, &[("app/file", "mine"), ("app/other", "mine")]);
-        files[0].1 = &appspec;
-        let done = host.deploy_with(&files, |d| d.file_exists_behavior = of_group).await;
-        let Some(expected) = expected else {
-            assert!(!done.failed(ErrorCode::FileExists).touched);
-            assert_eq!(host.witness().len(), 0);
-            continue;
-        };
-        done.succeeded();
-        assert_eq!(host.read("app/file").as_deref(), Some(expected));
-        // What is theirs stays theirs, also when the revision goes.
-        host.deploy(&revision(&one, &[("app/other", "mine")])).await.succeeded();
-        let left = (expected == "theirs").then_some("theirs");
-        assert_eq!(host.read("app/file").as_deref(), left);
-    }
-}
-
-#[tokio::test]
-async fn a_pipe_where_a_directory_is_wanted_is_in_the_way_and_stays() {
-    let mut host = Host::new();
-    host.write("app/other", "x");
-    let mode = nix::sys::stat::Mode::S_IRWXU;
-    nix::unistd::mkfifo(&host.path("app/sub"), mode).unwrap();
-    let one = hook("1");
-    let refused = host.deploy(&revision(&one, &[("app/sub/file", "mine")])).await;
-    assert!(!refused.failed(ErrorCode::FileExists).touched);
-    assert!(host.path("app/sub").exists());
-}
-
-#[tokio::test]
-async fn links_stay_links_and_things_may_change_their_kind() {
-    let mut host = Host::new();
-    let one = hook("1");
-    let v1 =
-        [("app/real/file", "1"), ("app/link", "-> real"), ("app/thing", "file"), ("app/d/x", "x")];
-    let v2 =
-        [("app/real/file", "2"), ("app/link/file", "dir"), ("app/thing/y", "y"), ("app/d", "f")];
-    host.deploy(&revision(&one, &v1)).await.succeeded();
-    let first = host.tree("app");
-    assert!(first.contains(&"link -> real 777 0".to_owned()), "{first:?}");
-    host.deploy(&revision(&one, &v2)).await.succeeded();
-    assert_eq!(host.read("app/link/file").as_deref(), Some("dir"));
-    assert_eq!(host.read("app/thing/y").as_deref(), Some("y"));
-    assert_eq!(host.read("app/d").as_deref(), Some("f"));
-    host.deploy(&revision(&one, &v1)).await.succeeded();
-    assert_eq!(host.tree("app"), first);
-}
-
-#[tokio::test]
-async fn permissions_are_as_the_appspec_says_and_setuid_survives_the_owner() {
-    let mut host = Host::new();
-    let appspec = format!(
-        "{APPSPEC}permissions:\n  \
-         - {{object: $HOST/app, pattern: '*.bin', owner: nobody, mode: 4755, type: [file]}}\n  \
-         - {{object: $HOST/app/sub, mode: 750, owner: nobody, group: nogroup}}\n  \
-         - {{object: $HOST/app/acl, mode: 640, acls: ['u:nobody:rw']}}\n"
-    );
-    let one = hook("1");
-    let mut files = revision(
-        &one,
-        &[("app/a.bin", "a"), ("app/sub/deep/b", "b"), ("app/plain", "p"), ("app/acl", "x")],
-    );
-    files[0].1 = &appspec;
-    host.deploy(&files).await.succeeded();
-    let uid = nix::unistd::User::from_name("nobody").unwrap().unwrap().uid;
-    assert_eq!(
-        host.tree("app"),
-        [
-            format!("a.bin = \"a\" 4755 {uid}"),
-            // With an ACL the group bits show its mask.
-            "acl = \"x\" 660 0".to_owned(),
-            "plain = \"p\" 644 0".to_owned(),
-            "sub/ 755 0".to_owned(),
-            format!("sub/deep/ 750 {uid}"),
-            format!("sub/deep/b = \"b\" 750 {uid}"),
-        ]
-    );
-}
-
-#[tokio::test]
-async fn two_groups_share_a_directory_but_not_their_files() {
-    let mut host = Host::new();
-    let one = hook("1");
-    host.deploy(&revision(&one, &[("app/a", "web"), ("app/both", "web")])).await.succeeded();
-    let other = |d: &mut pipelines::protocol::task::Deploy| d.group = "api".into();
-    let refused = host.deploy_with(&revision(&one, &[("app/both", "api")]), other).await;
-    let message = &refused.failed(ErrorCode::FileExists).message;
-    assert!(message.contains("deployment group 'web'"), "{message}");
-
-    let takes_over = |d: &mut pipelines::protocol::task::Deploy| {
-        d.group = "api".into();
-        d.file_exists_behavior = Some(FileExists::Overwrite);
-    };
-    let files = revision(&one, &[("app/both", "api"), ("app/b", "api")]);
-    host.deploy_with(&files, takes_over).await.succeeded();
-    host.deploy(&revision(&one, &[("app/c", "web")])).await.succeeded();
-    assert_eq!(host.read("app/both").as_deref(), Some("api"), "it has been taken over");
-    assert_eq!((host.read("app/a"), host.read("app/c").as_deref()), (None, Some("web")));
 }
 
 #[tokio::test]
@@ -371,4 +259,21 @@ async fn a_link_leads_a_deployment_elsewhere_only_if_root_made_it_and_never_to_t
     let message = &refused.failed(ErrorCode::AppspecInvalid).message;
     assert!(message.contains("the agent's own directory"), "{message}");
     assert!(!host.state().join("groups/job").exists());
+}
+
+#[tokio::test]
+async fn the_applications_own_link_leads_to_its_own_release() {
+    let mut host = Host::new();
+    let one = hook("1");
+    host.write("app/v1/keep", "theirs");
+    std::os::unix::fs::symlink("v1", host.path("app/current")).unwrap();
+    for path in ["app", "app/v1", "app/current"] {
+        std::os::unix::fs::lchown(host.path(path), Some(65534), Some(65534)).unwrap();
+    }
+    host.deploy(&revision(&one, &[("app/current/file", "one")])).await.succeeded();
+    assert_eq!(host.read("app/v1/file").as_deref(), Some("one"));
+    // And what was put there through it is removed there.
+    host.deploy(&revision(&one, &[("app/other", "one")])).await.succeeded();
+    assert_eq!(host.tree("app/v1"), ["keep = \"theirs\" 644 0"]);
+    assert!(host.path("app/current").symlink_metadata().unwrap().is_symlink());
 }

@@ -1,4 +1,13 @@
-//! `deploy-local`, by CodeDeploy's own conformance scenarios for deployments without a service.
+//! `deploy-local`, by CodeDeploy's own conformance scenarios for deployments without a service:
+//!
+//! | scenario | test |
+//! |---|---|
+//! | 1 a directory, 2 the same again | `scenarios_01_and_02_…` |
+//! | 3 a relative directory, 4 zip, 5 zip with one directory, 6 tgz, 7 tar | `scenarios_03_to_07_…` |
+//! | 8 an object in S3 | out: bundles are fetched from the controller, or are on this disk |
+//! | 9 two events, one of them custom; 10 two events | `scenarios_09_and_10_…` |
+//! | 11 to 13 an existing file, by option; 16 to 18 by appspec | `scenarios_11_to_13_and_16_to_18_…` |
+//! | 14 and 15 another name for the appspec | `scenarios_14_and_15_…` |
 
 mod support;
 
@@ -110,7 +119,7 @@ impl Scene {
 }
 
 #[test]
-fn a_directory_is_deployed_with_all_hooks_but_those_of_an_old_revision() {
+fn scenarios_01_and_02_a_directory_is_deployed_with_all_hooks_but_those_of_an_old_revision() {
     let scene = Scene::new();
     let json = scene.succeeds(&[]);
     assert_eq!(scene.files(), 6);
@@ -127,7 +136,7 @@ fn a_directory_is_deployed_with_all_hooks_but_those_of_an_old_revision() {
 }
 
 #[test]
-fn every_kind_of_bundle_works_and_so_does_one_top_directory() {
+fn scenarios_03_to_07_every_kind_of_bundle_works_and_so_does_one_top_directory() {
     let commands = [
         ("zip", "cd bundle && zip -qr ../b.zip ."),
         ("zip", "zip -qr b.zip bundle"),
@@ -154,7 +163,7 @@ fn every_kind_of_bundle_works_and_so_does_one_top_directory() {
 }
 
 #[test]
-fn only_the_events_asked_for_run() {
+fn scenarios_09_and_10_only_the_events_asked_for_run() {
     let scene = Scene::new();
     scene.succeeds(&["--events", "ApplicationStart,CustomEvent"]);
     assert_eq!(scene.witness(), ["ApplicationStart", "CustomEvent"]);
@@ -166,7 +175,7 @@ fn only_the_events_asked_for_run() {
 }
 
 #[test]
-fn an_existing_file_follows_the_option_and_the_appspec_before_it() {
+fn scenarios_11_to_13_and_16_to_18_an_existing_file_follows_the_option_and_the_appspec_before_it() {
     let cases: [(&str, &[&str], Option<&str>); 8] = [
         ("", &[], None),
         ("", &["--file-exists-behavior", "OVERWRITE"], Some("bundle")),
@@ -186,7 +195,7 @@ fn an_existing_file_follows_the_option_and_the_appspec_before_it() {
         std::fs::write(scene.path("host/f1"), "old").unwrap();
         let Some(expected) = expected else {
             scene.fails(words, "FileExists");
-            assert_eq!(scene.witness(), Vec::<String>::new());
+            assert_eq!(scene.witness(), ["BeforeInstall"]);
             continue;
         };
         scene.succeeds(words);
@@ -195,7 +204,7 @@ fn an_existing_file_follows_the_option_and_the_appspec_before_it() {
 }
 
 #[test]
-fn another_name_for_the_appspec_has_to_exist() {
+fn scenarios_14_and_15_another_name_for_the_appspec_has_to_exist() {
     let scene = Scene::new();
     scene.bundle("deploy.yml", "");
     scene.fails(&[], "AppspecInvalid");
@@ -215,7 +224,8 @@ fn a_plan_changes_nothing_and_wrong_usage_is_told_apart() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(json["files"].as_array().unwrap().len(), 6);
     assert_eq!(json["files"][0]["source"], "files/f1");
-    assert_eq!(json["hooks"].as_array().unwrap().len(), 9);
+    assert_eq!(json["hooks"].as_array().unwrap().len(), 6, "there is no old revision: {json}");
+    assert_eq!(json["changes"][0]["change"], "added");
     assert!(!scene.path("root").exists() && !scene.path("host").exists());
 
     std::fs::create_dir(scene.path("host")).unwrap();
@@ -224,6 +234,13 @@ fn a_plan_changes_nothing_and_wrong_usage_is_told_apart() {
     let (output, json) = scene.run(&["--plan"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(json["problems"].as_array().unwrap().len(), 2, "{json}");
+    assert_eq!(json["files"].as_array().unwrap().len(), 4, "{json}");
+    std::fs::remove_dir_all(scene.path("host")).unwrap();
+    scene.succeeds(&[]);
+    let (_, json) = scene.run(&["--plan"]);
+    assert_eq!(json["hooks"].as_array().unwrap().len(), 9, "{json}");
+    assert_eq!(json["hooks"][0]["event"], "BeforeBlockTraffic");
+    assert_eq!((&json["changes"], &json["fetched"]), (&serde_json::json!([]), &true.into()));
 
     for words in [&["--no-such-flag"][..], &["--group", "../x"], &["--type", "zip"]] {
         let (output, _) = scene.run(words);

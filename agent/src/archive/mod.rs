@@ -31,6 +31,9 @@ pub struct Rules {
     pub modes: Modes,
     /// Sum of all files.
     pub bytes_max: u64,
+    /// How many times the archive's own size the sum may be, once it is more than `bytes_free`.
+    pub ratio_max: u64,
+    pub bytes_free: u64,
     pub entries_max: u64,
 }
 
@@ -74,6 +77,9 @@ impl Default for Rules {
             links: Links::Within,
             modes: Modes::Kept,
             bytes_max: 32 << 30,
+            // Text comes to 20 or 50; only what was made for it comes to thousands.
+            ratio_max: 200,
+            bytes_free: 1 << 30,
             entries_max: 2_000_000,
         }
     }
@@ -99,8 +105,9 @@ pub enum ArchiveError {
 
 impl ArchiveError {
     fn refused(name: &[u8], why: impl Into<String>) -> ArchiveError {
-        let name = String::from_utf8_lossy(&name[..name.len().min(200)]).into_owned();
-        ArchiveError::Refused { name, why: why.into() }
+        // Nor may a name write lines of its own into a log.
+        let name = String::from_utf8_lossy(&name[..name.len().min(200)]);
+        ArchiveError::Refused { name: name.escape_debug().to_string(), why: why.into() }
     }
 
     fn damaged(error: impl std::fmt::Display) -> ArchiveError {
@@ -130,8 +137,12 @@ pub fn unpack(
     rules: &Rules,
 ) -> Result<Unpacked, ArchiveError> {
     let disk = |source| ArchiveError::Disk { path: archive.display().to_string(), source };
-    let file = BufReader::with_capacity(1 << 17, File::open(archive).map_err(disk)?);
+    let file = File::open(archive).map_err(disk)?;
+    let packed = file.metadata().map_err(disk)?.len();
+    let file = BufReader::with_capacity(1 << 17, file);
     let mut sink = Sink::new(target, rules)?;
+    let by_ratio = packed.saturating_mul(rules.ratio_max).max(rules.bytes_free);
+    sink.bytes_max = rules.bytes_max.min(by_ratio);
     let space = crate::context::free_bytes(target).map_err(disk)?;
     sink.space = space.saturating_sub(SPACE_LEFT);
     let result = match format {
@@ -152,6 +163,9 @@ pub fn unpack(
     }
 }
 
+#[cfg(test)]
+#[path = "hostile_tests.rs"]
+mod hostile_tests;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

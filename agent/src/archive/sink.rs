@@ -16,6 +16,8 @@ pub struct Sink<'r> {
     rules: &'r Rules,
     /// Bytes that may be written before the disk counts as full.
     pub space: u64,
+    /// Bytes that the archive may come to.
+    pub bytes_max: u64,
     /// Relative to the target.
     directories: HashSet<PathBuf>,
     files: HashSet<PathBuf>,
@@ -34,6 +36,7 @@ impl<'r> Sink<'r> {
             target: target.to_owned(),
             rules,
             space: u64::MAX,
+            bytes_max: rules.bytes_max,
             directories: HashSet::from([PathBuf::new()]),
             files: HashSet::new(),
             entries: 0,
@@ -68,7 +71,7 @@ impl<'r> Sink<'r> {
         content: &mut impl Read,
     ) -> Result<(), ArchiveError> {
         let path = self.admit_leaf(name)?;
-        let room = self.rules.bytes_max.min(self.space) - self.done.bytes;
+        let room = self.bytes_max.min(self.space) - self.done.bytes;
         let mode = self.rules.modes.of_file(mode);
         let made = File::options()
             .write(true)
@@ -90,7 +93,7 @@ impl<'r> Sink<'r> {
             Err(e) if content.failed => return Err(ArchiveError::damaged(e)),
             written => written.map_err(|e| self.disk(&path, e))?,
         };
-        if written > room && self.space < self.rules.bytes_max {
+        if written > room && self.space < self.bytes_max {
             return Err(self.disk(&path, io::ErrorKind::StorageFull.into()));
         }
         if written > room {
@@ -161,12 +164,10 @@ impl<'r> Sink<'r> {
     }
 
     fn parents(&mut self, path: &Path, name: &[u8]) -> Result<(), ArchiveError> {
-        let Some(parent) = path.parent() else { return Ok(()) };
-        if self.directories.contains(parent) {
-            return Ok(());
-        }
-        self.parents(parent, name)?;
-        self.make_directory(parent, name)
+        let known = |above: &&Path| !self.directories.contains(*above);
+        let missing: Vec<PathBuf> =
+            path.ancestors().skip(1).take_while(known).map(Path::to_owned).collect();
+        missing.iter().rev().try_for_each(|above| self.make_directory(above, name))
     }
 
     fn make_directory(&mut self, path: &Path, name: &[u8]) -> Result<(), ArchiveError> {
@@ -197,6 +198,9 @@ impl<'r> Sink<'r> {
     }
 
     fn disk(&self, path: &Path, source: io::Error) -> ArchiveError {
+        if source.kind() == io::ErrorKind::InvalidFilename {
+            return ArchiveError::refused(path.as_os_str().as_bytes(), "has too long a name");
+        }
         ArchiveError::Disk { path: self.target.join(path).display().to_string(), source }
     }
 }

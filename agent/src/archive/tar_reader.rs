@@ -11,17 +11,22 @@ use tar::{Archive, EntryType};
 /// into memory whole, however many an archive has of them.
 const BETWEEN_MAX: u64 = 256 << 10;
 
+/// Bytes behind the end.
+const PADDING_MAX: u64 = 16 << 20;
+
 pub fn read(source: impl Read, sink: &mut Sink<'_>) -> Result<(), ArchiveError> {
     let room = Rc::new(Cell::new(BETWEEN_MAX));
     let wrong = |error: io::Error| match room.get() {
         0 => ArchiveError::refused(b"a header", "is longer than is allowed"),
         _ => ArchiveError::damaged(error),
     };
-    let mut archive = Archive::new(Metered { inner: source, room: room.clone() });
+    let ended = Rc::new(Cell::new(false));
+    let metered = Metered { inner: source, room: room.clone(), ended: ended.clone() };
+    let mut archive = Archive::new(metered);
     let mut entries = archive.entries().map_err(wrong)?;
     loop {
         room.set(BETWEEN_MAX);
-        let Some(entry) = entries.next() else { return Ok(()) };
+        let Some(entry) = entries.next() else { break };
         let mut entry = entry.map_err(wrong)?;
         if is_file(entry.header().entry_type()) {
             room.set(u64::MAX);
@@ -30,6 +35,14 @@ pub fn read(source: impl Read, sink: &mut Sink<'_>) -> Result<(), ArchiveError> 
         // What is left of it must not count as metadata of the next one.
         io::copy(&mut entry, &mut io::sink()).map_err(wrong)?;
     }
+    // An archive that was cut off between two files looks whole but for the mark at its end.
+    if ended.get() {
+        return Err(ArchiveError::damaged("it ends before its end"));
+    }
+    // Behind the mark comes padding, and then the checksum of whatever it is compressed with.
+    room.set(PADDING_MAX);
+    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(wrong)?;
+    Ok(())
 }
 
 fn is_file(kind: EntryType) -> bool {
@@ -73,6 +86,8 @@ fn take(entry: &mut tar::Entry<'_, impl Read>, sink: &mut Sink<'_>) -> Result<()
 struct Metered<R> {
     inner: R,
     room: Rc<Cell<u64>>,
+    /// Whether the source had no more bytes.
+    ended: Rc<Cell<bool>>,
 }
 
 impl<R: Read> Read for Metered<R> {
@@ -83,6 +98,7 @@ impl<R: Read> Read for Metered<R> {
         }
         let wanted = buffer.len().min(usize::try_from(room).unwrap_or(usize::MAX));
         let read = self.inner.read(&mut buffer[..wanted])?;
+        self.ended.set(self.ended.get() || read == 0);
         self.room.set(room - read as u64);
         Ok(read)
     }

@@ -1,17 +1,19 @@
 //! The sequence of a deployment: which steps, in which order, from which revision their scripts
 //! come, and what their end means. The order and the environment are CodeDeploy's.
 
-use super::events::is_of_the_old;
+use super::ending::failed;
 use super::fault::{Fault, Stop};
 use super::group::{Home, Stand};
+use super::plan::Problem;
 use super::preflight::{self, Read};
 use super::recorder::Recorder;
+use super::steps::{Whose, Work, events_to_check, whose};
 use super::undo::{Settled, settle};
 use super::{health, install, plan, release};
 use crate::context::TaskContext;
-use pipelines::protocol::report::{ErrorCode, Outcome, StepStatus, TaskError};
+use pipelines::protocol::report::{ErrorCode, Outcome, StepStatus};
 use pipelines::protocol::task::Deploy;
-use pipelines::spec::appspec::{Appspec, Hook};
+use pipelines::spec::appspec::Appspec;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,56 +28,10 @@ pub struct Job<'a> {
     pub appspec_name: Option<String>,
 }
 
-/// What a step does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Work {
-    Download,
-    Scripts(String),
-    Install,
-    Health,
-}
-
-impl Work {
-    /// As people and the controller know it.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        match self {
-            Work::Download => "DownloadBundle",
-            Work::Scripts(event) => event,
-            Work::Install => "Install",
-            Work::Health => "HealthCheck",
-        }
-    }
-
-    /// The steps of a deployment without a router. The bundle comes first: it is verified and
-    /// planned before the stop scripts run.
-    #[must_use]
-    pub fn in_place(with_health: bool) -> Vec<Work> {
-        let scripts = |event: &str| Work::Scripts(event.to_owned());
-        let mut steps = vec![
-            Work::Download,
-            scripts("ApplicationStop"),
-            scripts("BeforeInstall"),
-            Work::Install,
-            scripts("AfterInstall"),
-            scripts("ApplicationStart"),
-            scripts("ValidateService"),
-        ];
-        steps.extend(with_health.then_some(Work::Health));
-        steps
-    }
-}
-
 /// The revision to be brought here, read and verified.
 pub struct Target {
     pub path: PathBuf,
     pub appspec: Appspec,
-}
-
-/// Where a step's scripts come from.
-pub struct Source {
-    pub path: PathBuf,
-    pub hooks: Vec<Hook>,
 }
 
 impl Job<'_> {
@@ -93,11 +49,17 @@ impl Job<'_> {
         if let Err(fault) = &settled {
             self.say("Install", &fault.message).await;
         }
+        if let Some(failure) = record.failure() {
+            return self.had_failed(&mut record, failure).await;
+        }
         if let Some(running) = record.interrupted() {
             return self.interrupted(&mut record, &running).await;
         }
         if let Err(fault) = settled {
-            return failed(fault, Some("Install"), record.steps(), record.touched());
+            return failed(fault, Some("Install"), record.steps(), true);
+        }
+        if let Err(fault) = self.look_at_before(&mut record).await {
+            return failed(fault, None, record.steps(), record.touched());
         }
         let mut target = None;
         for work in &self.steps {
@@ -117,13 +79,46 @@ impl Job<'_> {
                 return self.ended_early(fault.into(), name, &mut record).await;
             }
         }
-        match self.conclude().await {
+        match self.conclude(&record).await {
             Ok(()) => {
                 let (artifacts, exported) = (Vec::new(), BTreeMap::new());
                 let steps = record.steps();
                 Outcome::Succeeded { steps, artifacts, exported, answer: None }
             }
             Err(fault) => failed(fault, None, record.steps(), record.touched()),
+        }
+    }
+
+    /// What earlier tasks of this deployment did, and whether what they fetched is still there.
+    async fn look_at_before(&self, record: &mut Recorder<'_>) -> Result<(), Fault> {
+        if self.touched_before()? {
+            record.was_touched();
+        }
+        let fetches = self.steps.contains(&Work::Download);
+        // Scripts may change their own revision, so it is compared before any of them runs.
+        if fetches || !record.steps().is_empty() || !self.steps.iter().any(|w| self.needs_new(w)) {
+            return Ok(());
+        }
+        let path = self.home.release(&self.bundle().digest);
+        let whole = self.steps.contains(&Work::Install);
+        match blocking(move || release::look(&path, whole)).await? {
+            Ok(()) => Ok(()),
+            Err(why) => Err(Fault::new(
+                ErrorCode::AgentError,
+                format!(
+                    "revision {} was fetched earlier in this deployment, and now {why}; nothing \
+                     was done. Start the deployment again",
+                    self.bundle().digest.short()
+                ),
+            )),
+        }
+    }
+
+    fn needs_new(&self, work: &Work) -> bool {
+        match work {
+            Work::Scripts(event) => whose(event, self.deploy) == Whose::New,
+            Work::Install => true,
+            Work::Download | Work::Health => false,
         }
     }
 
@@ -147,14 +142,17 @@ impl Job<'_> {
             return Ok(Some(message));
         }
         // After a restart of the agent the bundle is here, but what it says has to be read again.
-        let target = match target {
-            Some(target) => target.clone(),
-            None => target.insert(Arc::new(self.read_target(false).await?)).clone(),
-        };
+        if target.is_none() && self.needs_new(work) {
+            *target = Some(Arc::new(self.read_target(false).await?));
+        }
+        let new = target.clone();
         match work {
+            Work::Scripts(event) => self.event(event, new.as_deref(), record).await,
+            Work::Install => match new {
+                Some(new) => self.install(&new, record).await.map(Some),
+                None => Ok(None),
+            },
             Work::Download => Ok(None),
-            Work::Scripts(event) => self.event(event, &target, record).await,
-            Work::Install => self.install(&target, record).await.map(Some),
             Work::Health => match &self.deploy.health {
                 Some(health) => {
                     let message = health::check(health, &self.ctx.cancel).await?;
@@ -170,7 +168,7 @@ impl Job<'_> {
         &self.deploy.revision.bundle
     }
 
-    async fn read_target(&self, aloud: bool) -> Result<Target, Fault> {
+    pub async fn read_target(&self, aloud: bool) -> Result<Target, Fault> {
         let path = self.home.release(&self.bundle().digest);
         let Read { appspec, warnings } =
             preflight::read_appspec(&path, self.appspec_name.as_deref())?;
@@ -182,44 +180,40 @@ impl Job<'_> {
         Ok(Target { path, appspec })
     }
 
-    /// The events whose scripts come from the revision that is deployed.
-    #[must_use]
-    pub fn events_of_the_new(steps: &[Work]) -> Vec<String> {
-        let new = |work: &Work| match work {
-            Work::Scripts(event) if !is_of_the_old(event) => Some(event.clone()),
-            Work::Scripts(_) | Work::Download | Work::Install | Work::Health => None,
-        };
-        steps.iter().filter_map(new).collect()
-    }
-
     async fn preflight(&self, target: Option<&Arc<Target>>) -> Result<(), Fault> {
         let Some(target) = target else { return Ok(()) };
-        let events = Job::events_of_the_new(&self.steps);
+        let events = events_to_check(&self.steps, self.deploy);
         preflight::check_scripts(&target.path, &target.appspec, &events)?;
-        let plan = self.plan(target).await?;
-        for warning in &plan.warnings {
+        let (plan, mut problems) = self.plan(target).await?;
+        let mut warnings = plan.warnings;
+        if preflight::may_cure(&target.appspec, &self.steps) {
+            let curable = problems.extract_if(.., |problem| problem.curable);
+            warnings.extend(curable.map(|problem| problem.text + preflight::CURE));
+        }
+        for warning in &warnings {
             self.say("DownloadBundle", &format!("warning: {warning}")).await;
         }
+        self.none_of(&problems).await?;
         let (files, removed) = (plan.items.len(), plan.removals.len());
-        let text = format!("plan: {files} files to write, {removed} to remove, nothing in the way");
+        let rest = match plan.clashing.len() {
+            0 => "nothing in the way".to_owned(),
+            n => format!("{n} in the way"),
+        };
+        let text = format!("plan: {files} files to write, {removed} to remove, {rest}");
         self.say("DownloadBundle", &text).await;
         Ok(())
     }
 
-    async fn plan(&self, target: &Arc<Target>) -> Result<plan::Plan, Fault> {
-        let (home, target) = (self.home.clone(), target.clone());
-        let of_group = self.deploy.file_exists_behavior;
-        let planned =
-            blocking(move || preflight::plan_now(&home, &target.path, &target.appspec, of_group));
-        match planned.await? {
-            Ok(plan) => Ok(plan),
-            Err(problems) => {
-                for problem in &problems {
-                    self.say("DownloadBundle", &format!("error: {}", problem.text)).await;
-                }
-                Err(plan::fault(&problems))
-            }
+    async fn plan(&self, target: &Arc<Target>) -> Result<(plan::Plan, Vec<Problem>), Fault> {
+        let (home, target, deploy) = (self.home.clone(), target.clone(), self.deploy.clone());
+        blocking(move || preflight::plan_now(&home, &target.path, &target.appspec, &deploy)).await
+    }
+
+    async fn none_of(&self, problems: &[Problem]) -> Result<(), Fault> {
+        for problem in problems {
+            self.say("DownloadBundle", &format!("error: {}", problem.text)).await;
         }
+        if problems.is_empty() { Ok(()) } else { Err(plan::fault(problems)) }
     }
 
     async fn install(
@@ -228,7 +222,8 @@ impl Job<'_> {
         record: &mut Recorder<'_>,
     ) -> Result<String, Stop> {
         // Planned anew: a script may have changed the bundle or the host meanwhile.
-        let plan = self.plan(target).await?;
+        let (plan, problems) = self.plan(target).await?;
+        self.none_of(&problems).await?;
         record.touch().await?;
         let (files, bytes) = (plan.items.len(), plan.bytes);
         let (home, stand) = (self.home.clone(), self.stand());
@@ -238,7 +233,7 @@ impl Job<'_> {
         Ok(message)
     }
 
-    fn stand(&self) -> Stand {
+    pub fn stand(&self) -> Stand {
         Stand { digest: self.bundle().digest.clone(), deployment: self.deploy.deployment }
     }
 
@@ -257,48 +252,6 @@ impl Job<'_> {
             )),
         }
     }
-
-    pub async fn ended_early(&self, stop: Stop, name: &str, record: &mut Recorder<'_>) -> Outcome {
-        let why = match &stop {
-            Stop::Fault(fault) => fault.message.clone(),
-            Stop::Told => "the task was told to stop".to_owned(),
-        };
-        record.end(name, StepStatus::Failed, Some(why));
-        for work in &self.steps {
-            record.skip(work.name(), &format!("{name} did not succeed"));
-        }
-        let touched = record.touched();
-        match stop {
-            Stop::Told => self.ctx.stopped(record.steps(), Some(name.to_owned()), touched),
-            Stop::Fault(fault) => failed(fault, Some(name), record.steps(), touched),
-        }
-    }
-
-    /// Only now is the revision the one to come back to.
-    async fn conclude(&self) -> Result<(), Fault> {
-        let (home, stand) = (self.home.clone(), self.stand());
-        let (keep, pinned) = (self.deploy.keep_releases, self.deploy.pinned.clone());
-        let removed = blocking(move || {
-            let mut standing = home.standing()?;
-            standing.history.retain(|digest| *digest != stand.digest);
-            standing.history.push(stand.digest.clone());
-            standing.good = Some(stand.clone());
-            // Long histories help nobody; the controller has them.
-            let old = standing.history.len().saturating_sub(100);
-            standing.history.drain(..old);
-            home.set_standing(&standing)?;
-            let installed = home.manifest()?.map(|manifest| manifest.stand.digest);
-            let wanted: Vec<_> = pinned.into_iter().chain(installed).collect();
-            Ok(release::prune(&home, &standing, keep.saturating_add(1), &wanted))
-        });
-        let removed: std::io::Result<Vec<String>> = removed.await?;
-        let removed = removed.map_err(|e| Fault::disk("noting the success", &e))?;
-        if !removed.is_empty() {
-            let names: Vec<&str> = removed.iter().map(|n| &n[..n.len().min(12)]).collect();
-            self.ctx.log.say(&format!("old releases removed: {}", names.join(", "))).await;
-        }
-        Ok(())
-    }
 }
 
 pub async fn blocking<T: Send + 'static>(
@@ -307,20 +260,4 @@ pub async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|e| Fault::new(ErrorCode::AgentError, format!("the agent made a mistake: {e}")))
-}
-
-fn failed(
-    fault: Fault,
-    step: Option<&str>,
-    steps: Vec<pipelines::protocol::report::Step>,
-    touched: bool,
-) -> Outcome {
-    let error = TaskError {
-        code: fault.code,
-        message: fault.message,
-        step: step.map(str::to_owned),
-        command: fault.script,
-        touched,
-    };
-    Outcome::Failed { steps, error, artifacts: Vec::new() }
 }

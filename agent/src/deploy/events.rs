@@ -1,109 +1,131 @@
-//! Lifecycle events: from which revision their scripts come, what the scripts are told, and what it
-//! means when one fails. By CodeDeploy's rules; where it hurts its users, by better ones.
+//! Lifecycle events: from which revision their scripts come, and what it means when one fails. By
+//! CodeDeploy's rules; where it hurts its users, by better ones.
 
-use super::engine::{Job, Source, Target, blocking};
+use super::engine::{Job, Target};
 use super::fault::{Fault, Stop};
 use super::group::Standing;
-use super::preflight;
-use super::processes::MARK;
-use super::recorder::{Recorder, Running};
+use super::recorder::Recorder;
 use super::script::{Ended, Script};
-use pipelines::protocol::report::{ErrorCode, Outcome};
+use super::sources::{From, Source, kept, source_of};
+use super::steps::{ON_ROLLBACK, is_of_the_old};
+use crate::context::Cancel;
+use pipelines::protocol::report::ErrorCode;
 use pipelines::protocol::task::Purpose;
 use pipelines::spec::appspec::Hook;
 use pipelines::time::Millis;
-use std::path::Path;
 use std::time::Instant;
 
-/// Whether an event is about what ran before, and so uses the last successful revision's scripts.
-pub fn is_of_the_old(event: &str) -> bool {
-    matches!(event, "ApplicationStop" | "BeforeBlockTraffic" | "AfterBlockTraffic")
+/// The scripts of one event, and what they are given.
+pub struct Scripts<'e> {
+    pub event: &'e str,
+    pub source: Source,
+    pub env: Vec<(String, String)>,
+    /// For all of them together.
+    pub limit: Millis,
+    pub cancel: &'e Cancel,
 }
 
 impl Job<'_> {
+    /// `target` is needed where the scripts are the new revision's.
     pub async fn event(
         &self,
         event: &str,
-        target: &Target,
+        target: Option<&Target>,
         record: &mut Recorder<'_>,
     ) -> Result<Option<String>, Stop> {
         let standing = self.standing()?;
-        let of_the_old = is_of_the_old(event);
-        let source = if of_the_old {
-            self.old_source(event, &standing).await
-        } else {
-            let hooks = target.appspec.hooks.get(event).cloned().unwrap_or_default();
-            Some(Source { path: target.path.clone(), hooks })
-        };
-        let Some(source) = source else { return Ok(None) };
+        let Some(source) = self.source(event, target, &standing).await? else { return Ok(None) };
+        let only_warns = self.only_warns(event);
         // A script may have failed just before the agent died. It is not run again, nor passed
         // over.
         if let Some(command) = record.failed_script(event)
-            && !(of_the_old && self.forgives_stop_failures())
+            && !only_warns
         {
             let message = format!("script '{}' failed", command.text);
             return Err(Fault::of_script(ErrorCode::ScriptFailed, &command.text, message).into());
         }
         let env = self.environment(event, &standing);
-        for hook in source.hooks.iter().skip(record.scripts_done(event)) {
-            if self.ctx.cancel.is_cancelled() {
-                return Err(Stop::Told);
+        let (limit, cancel) = (self.deploy.hooks.timeout, &self.ctx.cancel);
+        let scripts = Scripts { event, source, env, limit, cancel };
+        match self.scripts(&scripts, record).await {
+            Err(Stop::Fault(fault)) if only_warns => {
+                let text = format!("warning: {}; going on all the same", fault.message);
+                self.say(event, &text).await;
+                Ok(Some(text))
             }
-            match self.script(event, hook, &source.path, &env, record).await {
-                Err(Stop::Fault(fault)) if of_the_old && self.forgives_stop_failures() => {
-                    let text = format!("warning: {}; going on all the same", fault.message);
-                    self.say(event, &text).await;
-                    return Ok(Some(text));
-                }
-                result => result?,
-            }
+            result => result.map(|()| None),
         }
-        Ok(None)
     }
 
     /// A rollback must not be held up by what it replaces.
-    fn forgives_stop_failures(&self) -> bool {
-        self.deploy.ignore_stop_failures || self.deploy.purpose == Purpose::Rollback
+    fn only_warns(&self, event: &str) -> bool {
+        let forgiven = self.deploy.ignore_stop_failures || self.deploy.purpose == Purpose::Rollback;
+        event == ON_ROLLBACK || (is_of_the_old(event) && forgiven)
     }
 
-    fn standing(&self) -> Result<Standing, Fault> {
+    pub fn standing(&self) -> Result<Standing, Fault> {
         self.home.standing().map_err(|e| Fault::disk("reading what was deployed before", &e))
     }
 
-    /// The last successful revision's scripts. If somebody removed or broke it, the host heals with
-    /// the next success; failing here for ever would help nobody.
-    async fn old_source(&self, event: &str, standing: &Standing) -> Option<Source> {
-        let good = standing.good.as_ref()?;
-        let path = self.home.release(&good.digest);
-        // The old revision may have used the usual name, whatever this one is called.
-        let named = self.appspec_name.as_deref().filter(|name| path.join(name).exists());
-        match preflight::read_appspec(&path, named) {
-            Ok(mut read) => {
-                let hooks = read.appspec.hooks.remove(event).unwrap_or_default();
-                Some(Source { path, hooks })
+    /// None: there is no such revision, and so nothing to run. If somebody removed or broke it, the
+    /// host heals with the next success; failing here for ever would help nobody.
+    async fn source(
+        &self,
+        event: &str,
+        target: Option<&Target>,
+        standing: &Standing,
+    ) -> Result<Option<Source>, Fault> {
+        let digest = match source_of(event, self.deploy, &self.home, standing)? {
+            From::New => {
+                return Ok(target.map(|target| {
+                    let hooks = target.appspec.hooks.get(event).cloned().unwrap_or_default();
+                    Source { path: target.path.clone(), hooks }
+                }));
             }
-            Err(fault) => {
-                let short = good.digest.short();
-                let why = fault.message;
-                let text =
-                    format!("warning: nothing is run: the old revision {short} is gone: {why}");
-                self.say(event, &text).await;
-                None
+            From::Nobody => return Ok(None),
+            From::Kept(digest) => digest,
+        };
+        match kept(event, &digest, &self.home, self.appspec_name.as_deref()) {
+            Ok(source) => Ok(Some(source)),
+            Err(why) => {
+                self.say(event, &format!("warning: {why}")).await;
+                Ok(None)
             }
         }
+    }
+
+    /// Runs those that have not run yet, in their order.
+    pub async fn scripts(
+        &self,
+        scripts: &Scripts<'_>,
+        record: &mut Recorder<'_>,
+    ) -> Result<(), Stop> {
+        for hook in scripts.source.hooks.iter().skip(record.scripts_done(scripts.event)) {
+            if scripts.cancel.is_cancelled() {
+                return Err(Stop::Told);
+            }
+            self.script(scripts, hook, record).await?;
+        }
+        Ok(())
     }
 
     async fn script(
         &self,
-        event: &str,
+        scripts: &Scripts<'_>,
         hook: &Hook,
-        release: &Path,
-        env: &[(String, String)],
         record: &mut Recorder<'_>,
     ) -> Result<(), Stop> {
-        let location = &hook.location;
-        let (log, cancel) = (&self.ctx.log, &self.ctx.cancel);
-        let script = Script { event, release, hook, env, log, cancel };
+        let Scripts { event, source, env, limit, cancel } = scripts;
+        let (event, location, release) = (*event, &hook.location, source.path.as_path());
+        let used_up = || format!("all scripts of {event} together may take {limit}");
+        let left = Millis(limit.0.saturating_sub(record.since_begin(event).0));
+        if left == Millis::ZERO {
+            let message = format!("script '{location}' is not run: {}", used_up());
+            self.say(event, &message).await;
+            return Err(Fault::of_script(ErrorCode::ScriptTimedOut, location, message).into());
+        }
+        let log = &self.ctx.log;
+        let script = Script { event, release, hook, env, left, log, cancel };
         let started = Instant::now();
         let ended = script.run(|group| record.script_begins(event, location, group)).await;
         let took = Millis(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
@@ -122,6 +144,9 @@ impl Job<'_> {
             Ended::Signal(signal) => {
                 (ErrorCode::ScriptFailed, format!("was killed by signal {signal}"))
             }
+            Ended::TimedOut(after) if after == left => {
+                (ErrorCode::ScriptTimedOut, format!("was killed after {after}: {}", used_up()))
+            }
             Ended::TimedOut(limit) => {
                 (ErrorCode::ScriptTimedOut, format!("did not end within {limit} and was killed"))
             }
@@ -129,46 +154,5 @@ impl Job<'_> {
         let message = format!("script '{location}' {what}");
         self.say(event, &message).await;
         Err(Fault::of_script(code, location, message).into())
-    }
-
-    fn environment(&self, event: &str, standing: &Standing) -> Vec<(String, String)> {
-        let deploy = self.deploy;
-        let purpose = match deploy.purpose {
-            Purpose::Forward => "forward",
-            Purpose::Rollback => "rollback",
-        };
-        let previous = standing.good.as_ref().map_or("", |good| good.digest.as_str());
-        let key = self.ctx.key;
-        let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        [
-            ("LIFECYCLE_EVENT", event),
-            ("DEPLOYMENT_ID", &deploy.deployment.to_string()),
-            ("APPLICATION_NAME", &deploy.application),
-            ("DEPLOYMENT_GROUP_NAME", &deploy.group),
-            ("DEPLOYMENT_GROUP_ID", &deploy.group),
-            ("BUNDLE_COMMIT", deploy.revision.commit.as_deref().unwrap_or("")),
-            ("PIPEYARD_PURPOSE", purpose),
-            ("PIPEYARD_REVISION", deploy.revision.bundle.digest.as_str()),
-            ("PIPEYARD_PREVIOUS_REVISION", previous),
-            (MARK, &format!("{}.{}", key.task, key.attempt)),
-        ]
-        .map(pair)
-        .to_vec()
-    }
-
-    /// Ends what an interrupted script left running. It is not run again: nobody knows how far it
-    /// got.
-    pub async fn interrupted(&self, record: &mut Recorder<'_>, running: &Running) -> Outcome {
-        let (event, location) = (&running.event, &running.location);
-        let mark = format!("{}.{}", self.ctx.key.task, self.ctx.key.attempt);
-        let group = running.group.clone();
-        let was_there = blocking(move || group.end_leftover(&mark)).await.unwrap_or(false);
-        let rest = if was_there { "; what was left of it was ended" } else { "" };
-        let message = format!(
-            "the agent died while script '{location}' of {event} ran; it is not run again{rest}"
-        );
-        self.say(event, &message).await;
-        let fault = Fault::of_script(ErrorCode::Interrupted, location, message);
-        self.ended_early(fault.into(), event, record).await
     }
 }

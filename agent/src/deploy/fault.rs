@@ -1,6 +1,7 @@
 //! Why a deployment ended before its end.
 
 use pipelines::protocol::report::ErrorCode;
+use serde::{Deserialize, Serialize};
 use std::io;
 
 /// What stopped a step.
@@ -12,7 +13,7 @@ pub enum Stop {
 }
 
 /// A failure, for people and for the controller. Where it happened is added by who knows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     pub code: ErrorCode,
     pub message: String,

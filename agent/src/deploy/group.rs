@@ -4,14 +4,17 @@
 //! ```text
 //! groups/GROUP/group.json      [`Standing`]
 //! groups/GROUP/manifest.json   [`Manifest`]; writing it is what commits an installation
+//! groups/GROUP/marks-ID.json   [`Marks`] of the installation with that name
 //! groups/GROUP/undo.json       there while an installation is half-way, see `install`
 //! releases/GROUP/DIGEST/       bundles, unpacked
 //! ```
 
+use super::marks::Marks;
 use super::undo::Undo;
-use crate::durable::{read_json, sync_parent, write_json};
+use crate::durable::{read_json, remove_if_there, sync_parent, write_atomic, write_json};
 use pipelines::ids::{DeploymentId, Digest, is_name};
 use pipelines::protocol::poll::Installed;
+use pipelines::protocol::report::ErrorCode;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -32,6 +35,22 @@ pub struct Standing {
     pub good: Option<Stand>,
     /// Digests of successful deployments, the newest last, each once.
     pub history: Vec<Digest>,
+    /// The deployment some of whose scripts ran here before anything was installed, in a task of
+    /// its own.
+    #[serde(default)]
+    pub touched: Option<Stand>,
+    /// The last failure since a deployment succeeded, for the scripts of a rollback.
+    #[serde(default)]
+    pub failed: Option<Failed>,
+}
+
+/// A deployment that failed after it had touched the application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    pub stand: Stand,
+    pub event: String,
+    pub script: Option<String>,
+    pub code: ErrorCode,
 }
 
 /// `manifest.json`: the files on this host that belong to the group, and the revision they are of.
@@ -150,6 +169,51 @@ impl Home {
         write_json(&self.dir().join("manifest.json"), manifest)
     }
 
+    /// The manifest, unless an installation is half-way.
+    ///
+    /// # Errors
+    /// When a file is there and unreadable.
+    pub fn whole_manifest(&self) -> io::Result<Option<Manifest>> {
+        let manifest = self.manifest()?;
+        // Once the manifest is of it, an installation is whole, whatever is left to clean up.
+        let undo = read_json::<Undo>(&self.undo_path())?;
+        Ok(manifest.filter(|m| undo.is_none_or(|undo| undo.install == m.install)))
+    }
+
+    /// What was noted about the files of an installation; None by an agent that noted nothing.
+    ///
+    /// # Errors
+    /// When the file is there and unreadable.
+    pub fn marks(&self, install: &str) -> io::Result<Option<Marks>> {
+        read_json(&self.marks_path(install))
+    }
+
+    /// # Errors
+    /// When they may not be on disk.
+    pub fn set_marks(&self, install: &str, marks: &Marks) -> io::Result<()> {
+        write_atomic(&self.marks_path(install), &serde_json::to_vec(marks)?)
+    }
+
+    /// Removes the marks of all other installations.
+    ///
+    /// # Errors
+    /// When one cannot be removed; it can be tried again.
+    pub fn forget_marks_but(&self, install: &str) -> io::Result<()> {
+        let own = self.marks_path(install);
+        for entry in std::fs::read_dir(self.dir())? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with("marks-") && path != own {
+                remove_if_there(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn marks_path(&self, install: &str) -> PathBuf {
+        self.dir().join(format!("marks-{install}.json"))
+    }
+
     /// The manifests of all other groups on this host, by group name.
     ///
     /// # Errors
@@ -193,12 +257,7 @@ pub fn installed(state: &Path) -> Vec<Installed> {
         let home = Home { name: group.clone(), state: state.to_owned() };
         // Only the head of the manifest is wanted here, but it is read a few times a minute at
         // most.
-        let whole = home.manifest().and_then(|manifest| {
-            // Once the manifest is of it, an installation is whole, whatever is left to clean up.
-            let undo = read_json::<Undo>(&home.undo_path())?;
-            Ok(manifest.filter(|m| undo.is_none_or(|undo| undo.install == m.install)))
-        });
-        let stand = match whole {
+        let stand = match home.whole_manifest() {
             Ok(manifest) => manifest.map(|m| m.stand),
             Err(e) => {
                 tracing::error!("cannot read what is installed of {group}: {e}");

@@ -2,6 +2,7 @@
 //! beside it can have them set on something else.
 
 use super::group::Kind;
+use super::spot::Spot;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::unistd::{Gid, Uid, fchownat};
 use std::fs::{File, OpenOptions, Permissions};
@@ -30,7 +31,8 @@ impl Handle<'_> {
         if kind == Kind::Directory {
             flags |= OFlag::O_DIRECTORY;
         }
-        let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
+        let spot = Spot::of(path)?;
+        let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(spot.path())?;
         if Kind::of(&file.metadata()?) != Some(kind) {
             return Err(io::Error::other("somebody put something else in its place"));
         }

@@ -7,15 +7,17 @@
 use super::fault::Fault;
 use super::group::{Home, Kind, Manifest, Stand};
 use super::handle::Handle;
+use super::marks::{self, Mark, Marks};
 use super::permissions::Attributes;
 use super::plan::{Item, Plan};
+use super::spot;
 use super::undo::{Before, Moved, Placed, Undo};
 use crate::durable::sync_files;
 use pipelines::protocol::report::ErrorCode;
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, Permissions};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Installs, or leaves everything as it was. Blocks.
@@ -27,8 +29,11 @@ pub fn install(home: &Home, plan: &Plan, stand: &Stand) -> Result<(), Fault> {
     let undo = prepare(plan, &id).map_err(|e| failed(&e))?;
     undo.save(home).map_err(|e| failed(&e))?;
     let all = changes(plan, &undo);
-    let done = all.iter().try_for_each(Change::make).and_then(|()| {
+    let mut marks = Marks::new();
+    let done = all.iter().try_for_each(|change| change.make(&mut marks)).and_then(|()| {
         let entries = entries(plan);
+        marks.retain(|path, _| entries.contains_key(path));
+        home.set_marks(&id, &marks)?;
         home.set_manifest(&Manifest { install: id, stand: stand.clone(), entries })
     });
     if let Err(e) = done {
@@ -67,7 +72,8 @@ fn entries(plan: &Plan) -> BTreeMap<PathBuf, Kind> {
     let ours = plan.directories.iter().filter(|(_, directory)| directory.ours);
     // A directory that others use stays, and stays known, so that it can go when it is empty.
     let directories = ours.map(|(path, _)| path).chain(&plan.leave);
-    items.chain(directories.map(|path| (path.clone(), Kind::Directory))).collect()
+    let all = items.chain(directories.map(|path| (path.clone(), Kind::Directory)));
+    all.filter(|(path, _)| !plan.unowned.contains(path)).collect()
 }
 
 fn prepare(plan: &Plan, id: &str) -> io::Result<Undo> {
@@ -142,12 +148,15 @@ fn changes<'a>(plan: &'a Plan, undo: &'a Undo) -> Vec<Change<'a>> {
 }
 
 impl Change<'_> {
-    fn make(&self) -> io::Result<()> {
+    /// Notes in `marks` by what a new file will be known again.
+    fn make(&self, marks: &mut Marks) -> io::Result<()> {
         match self {
             Change::Aside(moved) | Change::Remove(moved) => rename(&moved.path, &moved.old),
             Change::MakeDirectory(path) => about(path, make_directory(path)),
             Change::WriteFresh(item, placed, attributes) => {
-                about(&placed.path, write_fresh(item, &placed.fresh, *attributes))
+                let mark = about(&placed.path, write_fresh(item, &placed.fresh, *attributes))?;
+                marks.insert(placed.path.clone(), mark);
+                Ok(())
             }
             Change::SecondName(path, old) => about(path, second_name(path, old)),
             Change::Sync(undo) => {
@@ -169,7 +178,7 @@ impl Change<'_> {
 }
 
 fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    about(from, std::fs::rename(from, to))
+    about(from, spot::rename(from, to))
 }
 
 /// Gives new content its name. Where nothing was when it was planned, nothing may have come since,
@@ -179,7 +188,7 @@ fn place(placed: &Placed) -> io::Result<()> {
     if old.is_some() {
         return rename(fresh, path);
     }
-    let linked = match std::fs::hard_link(fresh, path) {
+    let linked = match spot::hard_link(fresh, path) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => place_without_links(placed),
         linked => linked,
     };
@@ -188,18 +197,11 @@ fn place(placed: &Placed) -> io::Result<()> {
 
 /// On a file system without second names.
 fn place_without_links(placed: &Placed) -> io::Result<()> {
-    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-    if placed.path.symlink_metadata().is_ok() {
+    if spot::metadata(&placed.path).is_ok() {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
-    File::create(placed.marker())?.sync_all()?;
-    let flags = RenameFlags::RENAME_NOREPLACE;
-    match renameat2(AT_FDCWD, &placed.fresh, AT_FDCWD, &placed.path, flags) {
-        Err(nix::Error::EINVAL | nix::Error::ENOSYS) => {
-            std::fs::rename(&placed.fresh, &placed.path)
-        }
-        renamed => Ok(renamed?),
-    }
+    spot::create_new(&placed.marker())?.sync_all()?;
+    spot::rename_to_nothing(&placed.fresh, &placed.path)
 }
 
 /// Says which path an error is about.
@@ -208,28 +210,31 @@ fn about<T>(path: &Path, result: io::Result<T>) -> io::Result<T> {
 }
 
 fn make_directory(path: &Path) -> io::Result<()> {
-    std::fs::create_dir(path)?;
+    spot::create_dir(path)?;
     Handle::open(path, Kind::Directory)?.chmod(0o755)
 }
 
-fn write_fresh(item: &Item, fresh: &Path, attributes: Option<&Attributes>) -> io::Result<()> {
+fn write_fresh(item: &Item, fresh: &Path, attributes: Option<&Attributes>) -> io::Result<Mark> {
     match item.kind {
         Kind::Link => {
-            symlink(std::fs::read_link(&item.source)?, fresh)?;
+            let to = std::fs::read_link(&item.source)?;
+            spot::symlink(&to, fresh)?;
             let link = Handle::open(fresh, Kind::Link)?;
-            attributes.map_or(Ok(()), |attributes| attributes.apply(&link))
+            attributes.map_or(Ok(()), |attributes| attributes.apply(&link))?;
+            Ok(Mark::of_link(&to))
         }
         Kind::File | Kind::Directory => {
             let mut source = File::open(&item.source)?;
             let mode = source.metadata()?.permissions().mode() & 0o777;
             // Nobody else sees the content before it has the permissions it is meant to have.
-            let mut file =
-                OpenOptions::new().write(true).create_new(true).mode(0o600).open(fresh)?;
-            io::copy(&mut source, &mut file)?;
+            let mut file = spot::create_new(fresh)?;
+            let digest = marks::copy(&mut source, &mut file)?;
+            let mark = Mark::of_file(&file.metadata()?, digest);
             if attributes.is_none_or(|a| a.mode.is_none()) {
                 file.set_permissions(Permissions::from_mode(mode))?;
             }
-            attributes.map_or(Ok(()), |attributes| attributes.apply(&Handle::of(&file)))
+            attributes.map_or(Ok(()), |attributes| attributes.apply(&Handle::of(&file)))?;
+            Ok(mark)
         }
     }
 }
@@ -237,24 +242,27 @@ fn write_fresh(item: &Item, fresh: &Path, attributes: Option<&Attributes>) -> io
 /// Keeps what is at `path` under a second name: the very same file, so that putting it back brings
 /// back its owner, its times and whatever else is attached to it.
 fn second_name(path: &Path, old: &Path) -> io::Result<()> {
-    match std::fs::hard_link(path, old) {
+    match spot::hard_link(path, old) {
         Ok(()) => Ok(()),
         // A file system without second names, or a file that may have no more of them.
-        Err(_) if path.symlink_metadata()?.is_file() => copy_all(path, old),
+        Err(_) if spot::metadata(path)?.is_file() => copy_all(path, old),
         Err(e) => Err(e),
     }
 }
 
 fn copy_all(path: &Path, old: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, chown};
-    let meta = path.metadata()?;
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let mut now = spot::open(path)?;
+    let meta = now.metadata()?;
     // Half a copy must never have the name under which it would be put back.
     let part = old.with_extension("part");
-    std::fs::copy(path, &part)?;
-    chown(&part, Some(meta.uid()), Some(meta.gid()))?;
-    std::fs::set_permissions(&part, meta.permissions())?;
-    File::open(&part)?.sync_all()?;
-    std::fs::rename(part, old)
+    spot::remove_file(&part)?;
+    let mut copy = spot::create_new(&part)?;
+    io::copy(&mut now, &mut copy)?;
+    fchown(&copy, Some(meta.uid()), Some(meta.gid()))?;
+    copy.set_permissions(meta.permissions())?;
+    copy.sync_all()?;
+    spot::rename(&part, old)
 }
 
 #[cfg(test)]

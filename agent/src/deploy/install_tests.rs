@@ -1,11 +1,12 @@
 //! A crash between any two changes of an installation.
 
 use super::super::plan::{Scene, plan};
+use super::super::shared::Shared;
 use super::super::undo::{Settled, settle};
 use super::*;
 use pipelines::ids::DeploymentId;
 use pipelines::spec::appspec::{FileExists, parse};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, symlink};
 
 struct Host {
     dir: tempfile::TempDir,
@@ -58,8 +59,11 @@ impl Host {
             behavior,
             own: own.as_ref(),
             others: &others,
+            shared: &Shared::default(),
         };
-        plan(&scene).unwrap()
+        let (plan, problems) = plan(&scene);
+        assert_eq!(problems, []);
+        plan
     }
 
     fn tree(&self) -> Vec<String> {
@@ -91,7 +95,7 @@ fn a_crash_between_any_two_changes_is_undone_also_when_undoing_crashes() {
         let undo = prepare(&plan, "x").unwrap();
         undo.save(&host.home).unwrap();
         for change in changes(&plan, &undo).iter().take(crash_after) {
-            change.make().unwrap();
+            change.make(&mut Marks::new()).unwrap();
         }
         // Undoing once without noting it is as if it had crashed at its very end.
         let noted = std::fs::read(host.home.undo_path()).unwrap();
@@ -110,7 +114,7 @@ fn a_crash_after_the_manifest_was_written_is_finished() {
     let plan = host.plan("two");
     let undo = prepare(&plan, "x").unwrap();
     undo.save(&host.home).unwrap();
-    changes(&plan, &undo).iter().try_for_each(Change::make).unwrap();
+    changes(&plan, &undo).iter().try_for_each(|change| change.make(&mut Marks::new())).unwrap();
     let entries = entries(&plan);
     let manifest = Manifest { install: "x".into(), stand: stand(2), entries };
     let installed = || crate::deploy::installed(host.home.state()).remove(0).digest;
@@ -149,7 +153,7 @@ fn attributes_never_reach_through_a_link_that_was_put_in_the_place_of_ours() {
     std::fs::set_permissions(&victim, Permissions::from_mode(0o700)).unwrap();
     symlink(&victim, &link).unwrap();
     let open = Attributes { mode: Some(0o777), ..Attributes::default() };
-    Change::Attributes(&link, &open).make().unwrap_err();
+    Change::Attributes(&link, &open).make(&mut Marks::new()).unwrap_err();
     let before = Before { path: link, uid: 0, gid: 0, mode: 0o777 };
     let undo = Undo { attributes: vec![before], ..Undo::default() };
     let home = Home::open(&dir.path().join("state"), "web").unwrap();
@@ -180,7 +184,7 @@ fn what_somebody_put_where_we_want_to_stays_theirs() {
         if matches!(change, Change::Sync(_)) {
             put();
         }
-        change.make()
+        change.make(&mut Marks::new())
     });
     assert_eq!(made.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
     assert_eq!(settle(&host.home).unwrap(), Settled::Undone);
@@ -226,4 +230,47 @@ fn a_directory_that_was_removed_meanwhile_does_not_keep_an_undo_from_ending() {
     };
     undo.save(&home).unwrap();
     assert_eq!(settle(&home).unwrap(), Settled::Undone);
+}
+
+/// Whoever owns a directory on the way can swap it whenever he likes.
+#[test]
+fn a_directory_that_becomes_a_link_at_any_moment_leads_nothing_elsewhere() {
+    use std::os::unix::fs::lchown;
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("not tried: only root can make links of others");
+        return;
+    }
+    let whole = {
+        let host = Host::new();
+        let plan = host.plan("two");
+        changes(&plan, &prepare(&plan, "x").unwrap()).len()
+    };
+    for swapped_before in 0..whole {
+        let host = Host::new();
+        let at = |name: &str| host.dir.path().join(name);
+        std::fs::create_dir(at("victim")).unwrap();
+        std::fs::write(at("victim/same"), "root's").unwrap();
+        let plan = host.plan("two");
+        let undo = prepare(&plan, "x").unwrap();
+        undo.save(&host.home).unwrap();
+        for (n, change) in changes(&plan, &undo).iter().enumerate() {
+            if n == swapped_before {
+                std::fs::rename(at("app"), at("moved")).unwrap();
+                symlink(at("victim"), at("app")).unwrap();
+                lchown(at("app"), Some(65534), Some(65534)).unwrap();
+            }
+            if change.make(&mut Marks::new()).is_err() {
+                break;
+            }
+        }
+        let untouched = |when: &str| {
+            let left: Vec<_> = std::fs::read_dir(at("victim")).unwrap().collect();
+            assert_eq!(left.len(), 1, "swapped before {swapped_before}, {when}: {left:?}");
+            assert_eq!(std::fs::read_to_string(at("victim/same")).unwrap(), "root's");
+        };
+        untouched("installed");
+        // It cannot be undone where it is not any more; it must not be undone anywhere else.
+        let _ = settle(&host.home);
+        untouched("undone");
+    }
 }

@@ -67,6 +67,32 @@ pub fn take(top: &Path, release: &Path) -> io::Result<()> {
 /// # Errors
 /// When it cannot be read, or something cannot be removed.
 pub fn verify(release: &Path) -> io::Result<Found> {
+    compare(release, true)
+}
+
+/// The same without removing anything; `whole`: with every file, else only whether it is there and
+/// still ours alone. Blocks.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn look(release: &Path, whole: bool) -> io::Result<Found> {
+    if whole {
+        return compare(release, false);
+    }
+    Ok(match is_sheltered(release)? {
+        true => Found::Whole { removed: 0 },
+        false => Found::Damaged(EXPOSED.to_owned()),
+    })
+}
+
+const EXPOSED: &str = "others can write to it";
+
+fn is_sheltered(release: &Path) -> io::Result<bool> {
+    let top = release.symlink_metadata()?;
+    Ok(top.is_dir() && is_ours(&top) && top.permissions().mode() & 0o022 == 0)
+}
+
+fn compare(release: &Path, clean: bool) -> io::Result<Found> {
     let damaged = |why: String| Ok(Found::Damaged(why));
     let noted = match read_json::<Inventory>(&path_of(release)) {
         Ok(Some(Inventory(noted))) => noted,
@@ -74,9 +100,8 @@ pub fn verify(release: &Path) -> io::Result<Found> {
         Err(e) if e.kind() == io::ErrorKind::InvalidData => return damaged(e.to_string()),
         Err(e) => return Err(e),
     };
-    let top = release.symlink_metadata()?;
-    if !top.is_dir() || !is_ours(&top) || top.permissions().mode() & 0o022 != 0 {
-        return damaged("others can write to it".into());
+    if !is_sheltered(release)? {
+        return damaged(EXPOSED.into());
     }
     let (mut missing, mut removed) = (noted.len(), 0);
     let mut walk = WalkDir::new(release).min_depth(1).into_iter();
@@ -84,12 +109,14 @@ pub fn verify(release: &Path) -> io::Result<Found> {
         let found = found?;
         let relative = found.path().strip_prefix(release).unwrap_or(release);
         let Some(noted) = noted.get(&key(relative)) else {
-            removed += 1;
+            removed += usize::from(clean);
+            match found.file_type().is_dir() {
+                true if clean => std::fs::remove_dir_all(found.path())?,
+                false if clean => std::fs::remove_file(found.path())?,
+                true | false => {}
+            }
             if found.file_type().is_dir() {
-                std::fs::remove_dir_all(found.path())?;
                 walk.skip_current_dir();
-            } else {
-                std::fs::remove_file(found.path())?;
             }
             continue;
         };
@@ -115,7 +142,7 @@ fn mode_of(meta: &Metadata) -> u32 {
 }
 
 /// A path as JSON can hold it; one that is no text as hexadecimal behind what no path has.
-fn key(path: &Path) -> String {
+pub fn key(path: &Path) -> String {
     let bytes = path.as_os_str().as_bytes();
     let hidden = || format!("\0{}", hex::encode(bytes));
     str::from_utf8(bytes).map_or_else(|_| hidden(), str::to_owned)

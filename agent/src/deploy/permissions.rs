@@ -33,7 +33,7 @@ pub fn assign(permissions: &[Permission], plan: &mut Plan, problems: &mut Vec<Pr
         let paths = match meant(permission, &object, plan) {
             Ok(paths) => paths,
             Err(text) => {
-                problems.push(Problem { code: ErrorCode::AppspecInvalid, text });
+                problems.push(Problem::new(ErrorCode::AppspecInvalid, text));
                 continue;
             }
         };
@@ -45,11 +45,11 @@ pub fn assign(permissions: &[Permission], plan: &mut Plan, problems: &mut Vec<Pr
             let default_acl = permission.acls.iter().any(|acl| acl.default);
             if default_acl && plan.items.contains_key(&path) {
                 let text = format!("{} is a file and cannot have a default ACL", path.display());
-                problems.push(Problem { code: ErrorCode::AppspecInvalid, text });
+                problems.push(Problem::new(ErrorCode::AppspecInvalid, text));
             }
             if plan.attributes.insert(path.clone(), attributes.clone()).is_some() {
                 let text = format!("{} has two entries in permissions", path.display());
-                problems.push(Problem { code: ErrorCode::AppspecInvalid, text });
+                problems.push(Problem::new(ErrorCode::AppspecInvalid, text));
             }
         }
     }
@@ -97,7 +97,7 @@ fn resolve(permission: &Permission) -> (Attributes, Vec<Problem>) {
             Err(e) => format!("looking up {kind} '{name}': {e}"),
         };
         let text = format!("permissions for {}: {why}", permission.object);
-        problems.push(Problem { code: ErrorCode::AppspecInvalid, text });
+        problems.push(Problem::new(ErrorCode::AppspecInvalid, text));
         None
     };
     let owner = permission.owner.as_deref().and_then(|n| known("user", n, user(n)));

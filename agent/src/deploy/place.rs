@@ -42,7 +42,8 @@ impl Places {
     }
 }
 
-fn real(path: &Path) -> PathBuf {
+/// Where a path leads, as far as it is there.
+pub fn real(path: &Path) -> PathBuf {
     for above in path.ancestors() {
         if let (Ok(found), Ok(rest)) = (above.canonicalize(), path.strip_prefix(above)) {
             return found.join(rest);

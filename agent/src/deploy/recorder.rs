@@ -16,6 +16,16 @@ struct Note {
     touched: bool,
     /// The script that is running, or was when the agent died.
     running: Option<Running>,
+    /// Why the task fails, once that is certain and its last scripts are about to run.
+    #[serde(default)]
+    failure: Option<Failure>,
+}
+
+/// Where and why a task failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub step: String,
+    pub fault: Fault,
 }
 
 /// A script that has begun.
@@ -59,9 +69,41 @@ impl<'a> Recorder<'a> {
         self.now.running.clone()
     }
 
+    /// Why the task had failed when the agent died.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        self.now.failure.clone()
+    }
+
+    /// Notes that the task fails, before anything else is done about it.
+    ///
+    /// # Errors
+    /// See [`Recorder::keep`].
+    pub async fn fails(&mut self, step: &str, fault: &Fault) -> Result<(), Fault> {
+        self.now.failure = Some(Failure { step: step.to_owned(), fault: fault.clone() });
+        self.keep().await
+    }
+
+    /// How long ago a step began, earlier lives of the agent included.
+    #[must_use]
+    pub fn since_begin(&self, step: &str) -> Millis {
+        let started = self.step(step).map_or(Millis::ZERO, |step| step.started);
+        Millis(self.ctx.since.elapsed().0.saturating_sub(started.0))
+    }
+
+    /// An earlier task of the same deployment changed the application.
+    pub fn was_touched(&mut self) {
+        self.now.touched = true;
+    }
+
     #[must_use]
     pub fn is_done(&self, step: &str) -> bool {
         self.step(step).is_some_and(|s| s.status == StepStatus::Succeeded)
+    }
+
+    #[must_use]
+    pub fn is_running(&self, step: &str) -> bool {
+        self.step(step).is_some_and(|s| s.status == StepStatus::Running)
     }
 
     /// How many scripts of this event have run.
@@ -165,6 +207,15 @@ impl<'a> Recorder<'a> {
         self.now.running = Some(Running { event, location, group });
         self.shown();
         self.ctx.journal.note(&self.now).await
+    }
+
+    /// The script that an earlier life began has been dealt with.
+    ///
+    /// # Errors
+    /// See [`Recorder::keep`].
+    pub async fn leftover_ended(&mut self) -> Result<(), Fault> {
+        self.now.running = None;
+        self.keep().await
     }
 
     /// Notes how the script that was running ended.

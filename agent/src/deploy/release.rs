@@ -30,13 +30,7 @@ pub async fn provide(ctx: &TaskContext, home: &Home, bundle: &Artifact) -> Resul
         }
     }
     let file = ctx.dirs.work.join("bundle");
-    ctx.content.fetch(bundle, &file).await.map_err(|e| match e {
-        ContentError::Cancelled => Stop::Told,
-        e => {
-            let error = e.into_task_error("DownloadBundle");
-            Fault::new(error.code, error.message).into()
-        }
-    })?;
+    fetch(ctx, bundle, &file).await?;
     let (home, size) = (home.clone(), bundle.size);
     let unpacked = tokio::task::spawn_blocking(move || {
         let result = put_in_place(&file, &home.releases(), &release);
@@ -48,6 +42,30 @@ pub async fn provide(ctx: &TaskContext, home: &Home, bundle: &Artifact) -> Resul
         .await
         .map_err(|e| Fault::new(ErrorCode::AgentError, format!("unpacking failed: {e}")))??;
     Ok(format!("revision {short}: {size} bytes, {files} files"))
+}
+
+/// Has the bundle as a file.
+pub async fn fetch(ctx: &TaskContext, bundle: &Artifact, file: &Path) -> Result<(), Stop> {
+    ctx.content.fetch(bundle, file).await.map_err(|e| match e {
+        ContentError::Cancelled => Stop::Told,
+        e => {
+            let error = e.into_task_error("DownloadBundle");
+            Fault::new(error.code, error.message).into()
+        }
+    })
+}
+
+/// Looks at a release that an earlier task of the same deployment provided; touches nothing, because
+/// scripts may have put something there for others. `whole`: every file is compared.
+pub fn look(release: &Path, whole: bool) -> Result<(), String> {
+    if release.symlink_metadata().is_err() {
+        return Err("it is not on this host".to_owned());
+    }
+    match inventory::look(release, whole) {
+        Ok(Found::Whole { .. }) => Ok(()),
+        Ok(Found::Damaged(why)) => Err(why),
+        Err(e) => Err(format!("it cannot be read: {e}")),
+    }
 }
 
 enum Kept {
@@ -148,14 +166,42 @@ fn inner_directory(top: &Path) -> io::Result<Option<PathBuf>> {
     Ok(holds.then(|| only.path()))
 }
 
+/// How much may be kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    /// Releases, the current one included.
+    pub number: u32,
+    /// Of all that are kept together.
+    pub bytes: Option<u64>,
+}
+
 /// Removes the releases nobody may want again. Never fails a deployment; says what it removed.
-pub fn prune(home: &Home, standing: &Standing, keep: u32, wanted: &[Digest]) -> Vec<String> {
-    let recent = standing.history.iter().rev().take(keep.max(1) as usize);
-    let kept: Vec<&str> = recent
-        .chain(standing.good.iter().map(|stand| &stand.digest))
-        .chain(wanted)
-        .map(Digest::as_str)
-        .collect();
+/// Whatever the limits, the last good one and the wanted ones stay.
+pub fn prune(home: &Home, standing: &Standing, keep: Keep, wanted: &[Digest]) -> Vec<String> {
+    let good = standing.good.iter().map(|stand| &stand.digest);
+    let mut kept: Vec<&Digest> = wanted.iter().chain(good).collect();
+    let recent = standing.history.iter().rev().take(keep.number.max(1) as usize);
+    match keep.bytes {
+        None => kept.extend(recent),
+        Some(bytes) => {
+            kept.sort();
+            kept.dedup();
+            let size = |digest: &&Digest| bytes_of(&home.release(digest));
+            let mut left = bytes.saturating_sub(kept.iter().map(size).sum());
+            for digest in recent {
+                if kept.contains(&digest) {
+                    continue;
+                }
+                match left.checked_sub(size(&digest)) {
+                    Some(rest) => left = rest,
+                    // An older one that is smaller would be a gap in the history.
+                    None => break,
+                }
+                kept.push(digest);
+            }
+        }
+    }
+    let kept: Vec<&str> = kept.into_iter().map(Digest::as_str).collect();
     let mut removed = Vec::new();
     let Ok(entries) = std::fs::read_dir(home.releases()) else { return removed };
     for entry in entries.flatten() {
@@ -172,6 +218,13 @@ pub fn prune(home: &Home, standing: &Standing, keep: u32, wanted: &[Digest]) -> 
         }
     }
     removed
+}
+
+/// What its files hold, those that scripts left in it included.
+fn bytes_of(release: &Path) -> u64 {
+    let files = walkdir::WalkDir::new(release).into_iter().filter_map(Result::ok);
+    let metas = files.filter_map(|entry| entry.metadata().ok());
+    metas.filter(std::fs::Metadata::is_file).map(|meta| meta.len()).sum()
 }
 
 #[cfg(test)]
@@ -196,8 +249,8 @@ mod tests {
         std::fs::create_dir(home.releases().join(".half.new")).unwrap();
         let good = Stand { digest: digest(1), deployment: DeploymentId(1) };
         let history = [2, 3, 4, 5].map(digest).to_vec();
-        let standing = Standing { good: Some(good), history };
-        let mut removed = prune(&home, &standing, 2, &[digest(7)]);
+        let standing = Standing { good: Some(good), history, ..Standing::default() };
+        let mut removed = prune(&home, &standing, Keep { number: 2, bytes: None }, &[digest(7)]);
         removed.sort();
         let mut expected = vec![".half.new".to_owned()];
         expected.extend([2, 3, 6, 8].map(|n| digest(n).to_string()));
@@ -206,5 +259,25 @@ mod tests {
             let release = home.release(&digest(n));
             assert_eq!(inventory::path_of(&release).exists(), release.exists(), "{n}");
         }
+    }
+
+    #[test]
+    fn pruning_by_bytes_drops_the_oldest_first_and_never_what_is_in_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open(dir.path(), "web").unwrap();
+        for n in 1..=6 {
+            std::fs::create_dir(home.release(&digest(n))).unwrap();
+            std::fs::write(home.release(&digest(n)).join("file"), [0; 100]).unwrap();
+        }
+        let good = Stand { digest: digest(6), deployment: DeploymentId(1) };
+        let history = [1, 2, 3, 4, 5, 6].map(digest).to_vec();
+        let standing = Standing { good: Some(good), history, ..Standing::default() };
+        let there = || [1, 2, 3, 4, 5, 6].map(|n| home.release(&digest(n)).exists());
+        let keep = |bytes| Keep { number: 5, bytes: Some(bytes) };
+        // The oldest is pinned; two more fit besides the two that must stay.
+        prune(&home, &standing, keep(450), &[digest(1)]);
+        assert_eq!(there(), [true, false, false, true, true, true]);
+        prune(&home, &standing, keep(0), &[digest(1)]);
+        assert_eq!(there(), [true, false, false, false, false, true]);
     }
 }

@@ -38,6 +38,8 @@ pub struct Script<'a> {
     pub hook: &'a Hook,
     /// All of its environment, apart from what its user adds.
     pub env: &'a [(String, String)],
+    /// What is left for it of the event's time; its own limit may be shorter.
+    pub left: Millis,
     pub log: &'a LogWriter,
     pub cancel: &'a Cancel,
 }
@@ -205,7 +207,7 @@ impl Script<'_> {
         group: &Group,
     ) -> io::Result<Ended> {
         let mut lines = Lines::new(self.log, self.event, &self.hook.location);
-        let limit = self.hook.timeout.unwrap_or(TIMEOUT);
+        let limit = self.hook.timeout.unwrap_or(TIMEOUT).min(self.left);
         let deadline = Instant::now() + limit.to_std();
         let (mut verdict, mut kill_at) = (None, None);
         let mut buffer = vec![0; 16 * 1024];
@@ -290,6 +292,7 @@ mod tests {
             release,
             hook: &hook,
             env: &[],
+            left: TIMEOUT,
             log: &log,
             cancel: &cancel,
         };

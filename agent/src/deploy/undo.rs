@@ -3,7 +3,8 @@
 
 use super::group::{Home, Kind};
 use super::handle::Handle;
-use crate::durable::{read_json, remove_if_there, remove_tree, sync_parent, write_json};
+use super::spot;
+use crate::durable::{read_json, remove_if_there, sync_parent, write_json};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs::Metadata;
@@ -108,9 +109,9 @@ impl Undo {
     /// When something could not be removed; it can be tried again.
     pub fn forget(&self, home: &Home) -> io::Result<()> {
         for moved in self.asides.iter().chain(&self.removals) {
-            match moved.old.symlink_metadata() {
-                Ok(meta) if meta.is_dir() => remove_tree(&moved.old)?,
-                Ok(_) => remove_if_there(&moved.old)?,
+            match spot::metadata(&moved.old) {
+                Ok(meta) if meta.is_dir() => spot::remove_tree(&moved.old)?,
+                Ok(_) => spot::remove_file(&moved.old)?,
                 Err(_) => {}
             }
         }
@@ -122,6 +123,7 @@ impl Undo {
         for directory in leave.iter().rev() {
             remove_if_empty(directory)?;
         }
+        home.forget_marks_but(&self.install)?;
         remove_undo(home)
     }
 
@@ -161,7 +163,7 @@ fn remove_undo(home: &Home) -> io::Result<()> {
 }
 
 fn remove_if_empty(directory: &Path) -> io::Result<()> {
-    match std::fs::remove_dir(directory) {
+    match spot::remove_dir(directory) {
         Err(e)
             if matches!(
                 e.kind(),
@@ -177,18 +179,14 @@ fn remove_if_empty(directory: &Path) -> io::Result<()> {
     }
 }
 
-fn is_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
 fn is_there(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
+    spot::metadata(path).is_ok()
 }
 
 impl Moved {
     fn revert(&self) -> io::Result<()> {
-        match std::fs::rename(&self.old, &self.path) {
-            Err(e) if is_gone(&e) => Ok(()),
+        match spot::rename(&self.old, &self.path) {
+            Err(e) if spot::is_gone(&e) => Ok(()),
             renamed => renamed,
         }
     }
@@ -203,10 +201,10 @@ impl Placed {
 
     fn forget(&self) -> io::Result<()> {
         if let Some(old) = &self.old {
-            return remove_if_there(old);
+            return spot::remove_file(old);
         }
-        remove_if_there(&self.fresh)?;
-        remove_if_there(&self.marker())
+        spot::remove_file(&self.fresh)?;
+        spot::remove_file(&self.marker())
     }
 
     fn revert(&self) -> io::Result<()> {
@@ -214,25 +212,25 @@ impl Placed {
         if is_there(&self.fresh) {
             // Not renamed yet, so `path` is what it was. The second name goes first: while `fresh`
             // is there, this can be told again after another crash.
-            remove_if_there(old)?;
-            return remove_if_there(&self.fresh);
+            spot::remove_file(old)?;
+            return spot::remove_file(&self.fresh);
         }
         if !is_there(old) {
             return Ok(());
         }
-        std::fs::rename(old, &self.path)?;
+        spot::rename(old, &self.path)?;
         // Renaming one name of a file over another name of the same file leaves both.
-        remove_if_there(old)
+        spot::remove_file(old)
     }
 
     /// Whatever is at `path` and is not ours came from somebody else, and stays.
     fn revert_new(&self) -> io::Result<()> {
-        let placed = match self.fresh.symlink_metadata() {
-            Ok(fresh) => self.path.symlink_metadata().is_ok_and(|meta| same(&meta, &fresh)),
+        let placed = match spot::metadata(&self.fresh) {
+            Ok(fresh) => spot::metadata(&self.path).is_ok_and(|meta| same(&meta, &fresh)),
             Err(_) => is_there(&self.marker()),
         };
         if placed {
-            remove_if_there(&self.path)?;
+            spot::remove_file(&self.path)?;
         }
         self.forget()
     }
@@ -246,7 +244,7 @@ impl Before {
     fn revert(&self) -> io::Result<()> {
         let directory = match Handle::open(&self.path, Kind::Directory) {
             // Whoever removed it took its attributes along.
-            Err(e) if is_gone(&e) => return Ok(()),
+            Err(e) if spot::is_gone(&e) => return Ok(()),
             directory => directory?,
         };
         directory.chown(Some(self.uid), Some(self.gid))?;
@@ -256,7 +254,7 @@ impl Before {
     /// # Errors
     /// When the directory cannot be looked at.
     pub fn of(path: &Path) -> io::Result<Before> {
-        let meta = path.metadata()?;
+        let meta = spot::metadata(path)?;
         let mode = meta.permissions().mode() & 0o7777;
         Ok(Before { path: path.to_owned(), uid: meta.uid(), gid: meta.gid(), mode })
     }

@@ -126,7 +126,9 @@ async fn work(task: &Task, ctx: &TaskContext, resume: bool) -> Outcome {
     match &task.work {
         Work::Build(build) => build::run(task, build, ctx, resume).await,
         Work::Deploy(deploy) => deploy::run(task, deploy, ctx, resume).await,
-        Work::Preview(_) | Work::Inspect(_) | Work::Route(_) | Work::Observe(_) => {
+        Work::Preview(deploy) => deploy::preview(deploy, ctx).await,
+        Work::Inspect(inspect) => deploy::inspect(inspect, ctx).await,
+        Work::Route(_) | Work::Observe(_) => {
             let message = "this agent is too old for such a task; put a newer one there";
             failed(ErrorCode::AgentError, message.to_owned(), false)
         }

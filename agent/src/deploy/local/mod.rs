@@ -5,11 +5,11 @@
 mod bundle;
 mod print;
 
-use super::engine::{Job, Work};
-use super::events::is_of_the_old;
-use super::fault::Fault;
+use super::engine::Job;
 use super::group::Home;
-use super::{plan, preflight, release};
+use super::preview::{self, Sight};
+use super::release;
+use super::steps::{Work, is_of_the_old};
 use crate::context::{
     Cache, Cancel, Content, Dirs, LogWriter, ProgressSender, Reason, Settings, Since, Spool,
     TaskContext, TaskJournal,
@@ -219,38 +219,22 @@ fn steps(asked: &[String]) -> Vec<Work> {
 fn show_plan(args: &LocalArgs) -> Result<bool> {
     let temporary = tempfile::tempdir().context("making room to look into the bundle")?;
     let archive = bundle::archive(&args.bundle, args.kind, temporary.path())?;
-    let unpacked = temporary.path().join("release");
-    let found = look(args, &archive, temporary.path(), &unpacked);
-    let good = found.is_ok();
-    print::plan(found, &unpacked, args.output)?;
-    Ok(good)
-}
-
-fn look(
-    args: &LocalArgs,
-    archive: &std::path::Path,
-    room: &std::path::Path,
-    unpacked: &std::path::Path,
-) -> Result<print::Planned, Vec<plan::Problem>> {
-    let alone = |fault: Fault| vec![plan::Problem { code: fault.code, text: fault.message }];
-    release::put_in_place(archive, room, unpacked).map_err(alone)?;
-    let read =
-        preflight::read_appspec(unpacked, args.appspec_filename.as_deref()).map_err(alone)?;
-    let steps = steps(&args.events);
-    let mut problems = Vec::new();
-    let events: Vec<String> = Job::events_of_the_new(&steps);
-    problems.extend(preflight::check_scripts(unpacked, &read.appspec, &events).err().map(alone));
-    let mut problems: Vec<plan::Problem> = problems.into_iter().flatten().collect();
-    let home = Home::at(&args.root, &args.group);
-    let behavior = args.file_exists_behavior.map(FileExists::from);
-    match preflight::plan_now(&home, unpacked, &read.appspec, behavior) {
-        Ok(plan) if problems.is_empty() => Ok(print::Planned { plan, read, steps }),
-        Ok(_) => Err(problems),
-        Err(more) => {
-            problems.extend(more);
-            Err(problems)
-        }
-    }
+    let deploy = wish(args, 0, crate::context::measure(&archive)?);
+    let release = temporary.path().join("release");
+    let (home, steps) = (Home::at(&args.root, &args.group), steps(&args.events));
+    let seen = match release::put_in_place(&archive, temporary.path(), &release) {
+        Ok(_) => preview::look(&Sight {
+            home: &home,
+            release: &release,
+            deploy: &deploy,
+            steps: &steps,
+            appspec_name: args.appspec_filename.as_deref(),
+            fetched: release::look(&home.release(&deploy.revision.bundle.digest), true).is_ok(),
+        }),
+        Err(fault) => preview::Seen::refused(fault),
+    };
+    print::plan(&seen, &release, args.output)?;
+    Ok(seen.problems.is_empty())
 }
 
 #[cfg(test)]

@@ -2,9 +2,7 @@
 
 use super::Output;
 use crate::context::Spool;
-use crate::deploy::engine::Work;
-use crate::deploy::plan::{Plan, Problem};
-use crate::deploy::preflight::Read;
+use crate::deploy::preview::Seen;
 use anyhow::Result;
 use pipelines::protocol::report::{ErrorCode, Outcome, Step, StepStatus, TaskError};
 use pipelines::protocol::task::Deploy;
@@ -139,22 +137,9 @@ fn log_of(step: &Step, script: &str, from: u64, steps: &[Step], spool: &Spool) -
     lines.map(|line| format!("{line}\n")).collect()
 }
 
-/// What `--plan` found.
-pub struct Planned {
-    pub plan: Plan,
-    pub read: Read,
-    pub steps: Vec<Work>,
-}
-
-pub fn plan(found: Result<Planned, Vec<Problem>>, unpacked: &Path, output: Output) -> Result<()> {
-    let all = match found {
-        Ok(planned) => planned.json(unpacked),
-        Err(problems) => {
-            let problems: Vec<Value> =
-                problems.iter().map(|p| json!({"code": code(p.code), "message": p.text})).collect();
-            json!({"status": "Failed", "problems": problems})
-        }
-    };
+/// What a deployment would do.
+pub fn plan(seen: &Seen, unpacked: &Path, output: Output) -> Result<()> {
+    let all = plan_json(seen, unpacked);
     match output {
         Output::Json => println!("{all}"),
         Output::Text => print_plan(&all),
@@ -183,36 +168,31 @@ fn print_plan(all: &Value) {
     }
 }
 
-impl Planned {
-    fn json(&self, unpacked: &Path) -> Value {
-        let Planned { plan, read, steps } = self;
-        let mut files: Vec<Value> = plan
-            .items
-            .iter()
-            .map(|(path, item)| {
-                let action = if item.replaces { "replace" } else { "create" };
-                let source = item.source.strip_prefix(unpacked).unwrap_or(&item.source);
-                json!({"source": source, "destination": path, "action": action})
-            })
-            .collect();
-        let retained = plan.retained.iter();
-        files.extend(
-            retained.map(|p| json!({"source": null, "destination": p, "action": "retain"})),
-        );
-        let mut hooks = Vec::new();
-        for step in steps {
-            for hook in read.appspec.hooks.get(step.name()).into_iter().flatten() {
-                hooks.push(json!({"event": step.name(), "location": hook.location}));
-            }
-        }
-        let warnings: Vec<&String> = read.warnings.iter().chain(&plan.warnings).collect();
-        json!({
-            "status": "Succeeded",
-            "files": files,
-            "removals": plan.removals,
-            "hooks": hooks,
-            "warnings": warnings,
-            "problems": [],
+fn plan_json(seen: &Seen, unpacked: &Path) -> Value {
+    let Seen { preview, problems, plan } = seen;
+    let planned = plan.items.iter().filter(|(path, _)| !plan.clashing.contains(*path));
+    let mut files: Vec<Value> = planned
+        .map(|(path, item)| {
+            let action = if item.replaces { "replace" } else { "create" };
+            let source = item.source.strip_prefix(unpacked).unwrap_or(&item.source);
+            json!({"source": source, "destination": path, "action": action})
         })
-    }
+        .collect();
+    let retained = plan.retained.iter();
+    files.extend(retained.map(|p| json!({"source": null, "destination": p, "action": "retain"})));
+    let hook = |(event, location): &(String, String)| json!({"event": event, "location": location});
+    let hooks: Vec<Value> = preview.hooks.iter().map(hook).collect();
+    let problems: Vec<Value> =
+        problems.iter().map(|p| json!({"code": code(p.code), "message": p.text})).collect();
+    json!({
+        "status": if problems.is_empty() { "Succeeded" } else { "Failed" },
+        "files": files,
+        "bytes": preview.bytes,
+        "changes": preview.changes,
+        "removals": plan.removals,
+        "hooks": hooks,
+        "warnings": preview.warnings,
+        "problems": problems,
+        "fetched": preview.fetched,
+    })
 }
