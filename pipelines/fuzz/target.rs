@@ -14,6 +14,7 @@ macro_rules! fuzz {
         });
 
         #[cfg(not(fuzzing))]
+        #[expect(clippy::disallowed_methods, reason = "a program of the tests may read files")]
         fn main() {
             for path in std::env::args_os().skip(1) {
                 let bytes = std::fs::read(&path).expect("the file can be read");

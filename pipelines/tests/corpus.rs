@@ -106,7 +106,7 @@ fn real_files_are_judged_as_the_index_says() {
             match &parse {
                 Some(parse) => differences.extend(compare(expect, parse)),
                 None => {
-                    differences.push("there is a parse to compare, and we have none".to_owned())
+                    differences.push("there is a parse to compare, and we have none".to_owned());
                 }
             }
         }

@@ -29,9 +29,9 @@ pub(super) fn error(
 }
 
 /// Keeps a mistake, unless there are more than anybody mends at once.
-fn note(broken: &mut Vec<Problem>, problem: Box<Problem>) {
+fn note(broken: &mut Vec<Problem>, problem: Problem) {
     if broken.len() < NOTED_MAX {
-        broken.push(*problem);
+        broken.push(problem);
     }
 }
 
@@ -156,7 +156,7 @@ impl Builder {
                 ("an alias of nothing", "quote a text that starts with `*`, or define it with `&`")
             };
             let message = format!("`*{anchor}`: {message}");
-            note(&mut self.broken, error(Some(at), codes::UNKNOWN_ANCHOR, message, help));
+            note(&mut self.broken, *error(Some(at), codes::UNKNOWN_ANCHOR, message, help));
             let value = Value::Scalar { text: "x".to_owned(), style: Style::Plain };
             return self.place(Node { at, tag: None, value }, None);
         };
@@ -223,7 +223,7 @@ fn merge(entries: Vec<Entry>, broken: &mut Vec<Problem>) -> Vec<Entry> {
         for base in bases {
             let Value::Map(entries) = base.value else {
                 let message = "`<<` can only take over a mapping".to_owned();
-                note(broken, error(Some(at), codes::MERGE_KEY, message, "write `<<: *anchor`"));
+                note(broken, *error(Some(at), codes::MERGE_KEY, message, "write `<<: *anchor`"));
                 continue;
             };
             for entry in entries {

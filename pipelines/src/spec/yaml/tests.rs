@@ -75,7 +75,7 @@ fn what_libyaml_takes_is_read_as_it_reads_it() {
                 );
             }
             Ok(document) => {
-                assert_eq!(document.broken[0].code, expected, "{text:?}: {document:#?}")
+                assert_eq!(document.broken[0].code, expected, "{text:?}: {document:#?}");
             }
             Err(problems) => panic!("{text:?}: {problems:#?}"),
         }
