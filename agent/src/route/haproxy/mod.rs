@@ -26,6 +26,8 @@ use words::{Row, State};
 const LINE_MAX: usize = 8 << 10;
 /// How long a server may refuse to be deleted because a connection is still being closed.
 const DELETE_WAIT: Duration = Duration::from_secs(5);
+/// Of an answer, in messages.
+const SHOWN_MAX: usize = 200;
 const DELETE_EVERY: Duration = Duration::from_millis(25);
 /// The check of servers that are added. `default-server` does not hold for them.
 const ADDED_CHECK: &str = "check inter 1000 rise 2 fall 2";
@@ -102,7 +104,9 @@ impl Haproxy {
     async fn refuse_static(&self, changes: &[Change]) -> Result<(), Fault> {
         let other = |row: &&Row| {
             changes.iter().any(|change| match change {
-                Change::In { name, weight } => *name == row.name && *weight != row.initial_weight,
+                Change::In { name, weight } => {
+                    *name == row.name && *weight != row.weight && *weight != row.initial_weight
+                }
                 Change::Drain { .. } | Change::Out { .. } | Change::Gone { .. } => false,
             })
         };
@@ -145,7 +149,9 @@ impl Haproxy {
 
 /// Something it did not do, in its words.
 fn refused(command: &str, answer: &str) -> Fault {
-    let mut message = format!("HAProxy answered '{answer}' to `{command}`");
+    // To what it does not know, it answers everything it knows.
+    let shown: String = answer.chars().take(SHOWN_MAX).collect();
+    let mut message = format!("HAProxy answered '{shown}' to `{command}`");
     let remedy = if answer.contains("Permission denied") {
         "write `level admin` behind its `stats socket` in haproxy.cfg"
     } else if answer.contains("static LB algorithm") || answer.contains("dynamic load balancing") {
@@ -200,21 +206,20 @@ impl Router for Haproxy {
 
     async fn shift(&mut self, changes: &[Change]) -> Result<(), Fault> {
         self.refuse_static(changes).await?;
-        // Weights of servers without traffic change nothing, and so do not belong to the instant.
-        let is_in = |name: &str| {
-            let row = self.rows.iter().find(|row| row.name == name);
-            row.is_some_and(|row| matches!(row.share(), Share::In { .. }))
-        };
+        let row = |name: &str| self.rows.iter().find(|row| row.name == name);
         let (mut before, mut instant) = (Vec::new(), Vec::new());
         for change in changes {
             let name = change.name();
             match change {
                 Change::In { weight, .. } => {
-                    let weight = self.set(name, &format!("weight {weight}"));
-                    if is_in(name) {
-                        instant.push(weight);
-                    } else {
-                        before.push(weight);
+                    let command = self.set(name, &format!("weight {weight}"));
+                    match row(name) {
+                        Some(row) if row.weight == *weight => {}
+                        Some(row) if matches!(row.share(), Share::In { .. }) => {
+                            instant.push(command)
+                        }
+                        // Changes nothing yet, and so does not belong to the instant.
+                        Some(_) | None => before.push(command),
                     }
                     instant.push(self.set(name, "state ready"));
                 }
