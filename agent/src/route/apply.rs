@@ -212,12 +212,13 @@ impl<R: Router> Job<'_, R> {
     }
 
     /// Remembers what these servers are to get, for the balancer's next life.
-    ///
-    /// The life in which it was told stays the first one: what others were told in it has to be told
-    /// again in a later one, and the watch does that.
     async fn keep(&mut self, which: impl Fn(&Wanted) -> bool) -> Result<(), Fault> {
         for wanted in self.wish.servers.iter().filter(|wanted| which(wanted)) {
             self.kept.note(wanted);
+            // What is only told again may not have been possible; the watch looks by itself.
+            if self.wish.strict {
+                self.kept.owed.remove(&wanted.name);
+            }
         }
         if self.kept.life.is_empty() {
             self.kept.life.clone_from(&self.life);
@@ -228,7 +229,7 @@ impl<R: Router> Job<'_, R> {
     async fn say(&self, line: &str) {
         match self.log {
             Some(log) => log.say(&format!("[router] {line}")).await,
-            None => tracing::info!(balancer = %self.target.key(), "{line}"),
+            None => tracing::debug!(balancer = %self.target.key(), "{line}"),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::state::private_dir;
 use pipelines::protocol::route::Traffic;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,9 @@ pub struct Kept {
     /// The highest generation obeyed, per deployment group.
     pub generations: BTreeMap<String, u64>,
     pub servers: BTreeMap<String, Server>,
+    /// Servers that have not been told again in this life what they were told in an earlier one.
+    #[serde(default)]
+    pub owed: BTreeSet<String>,
 }
 
 /// What one server is to get.
@@ -45,6 +48,7 @@ impl Kept {
             life: String::new(),
             generations: BTreeMap::new(),
             servers: BTreeMap::new(),
+            owed: BTreeSet::new(),
         };
         Ok(read_json(&path(state, target))?.unwrap_or_else(fresh))
     }
@@ -69,12 +73,19 @@ impl Kept {
         match wanted.traffic {
             Traffic::Gone => {
                 self.servers.remove(&wanted.name);
+                self.owed.remove(&wanted.name);
             }
             traffic @ (Traffic::In { .. } | Traffic::Out) => {
                 let address = wanted.address.or(known);
                 self.servers.insert(wanted.name.clone(), Server { address, traffic });
             }
         }
+    }
+
+    /// A life that knows nothing of the one before.
+    pub fn begin(&mut self, life: &str) {
+        life.clone_into(&mut self.life);
+        self.owed = self.servers.keys().cloned().collect();
     }
 
     /// Hears a group's generation: Err with the highest when a later one has spoken.
@@ -170,6 +181,16 @@ mod tests {
         kept.save(dir.path()).await.unwrap();
         assert_eq!(Kept::all(dir.path()), [kept]);
         assert!(Kept::load(dir.path(), &target("other")).unwrap().servers.is_empty());
+    }
+
+    #[test]
+    fn a_new_life_owes_everything() {
+        let mut kept = Kept::load("/nowhere".as_ref(), &target("shop")).unwrap();
+        kept.note(&wanted(Traffic::Out, None));
+        kept.begin("2");
+        assert_eq!(kept.owed.iter().collect::<Vec<_>>(), ["a"]);
+        kept.note(&wanted(Traffic::Gone, None));
+        assert!(kept.owed.is_empty());
     }
 
     #[test]

@@ -10,10 +10,10 @@ use super::fault::{Fault, Stop};
 use super::haproxy::Haproxy;
 use super::kept::{self, Kept};
 use super::order::{Target, Wanted, Wish};
-use super::router::{Router, View};
+use super::router::{Router, Share, View};
 use crate::context::Cancel;
 use pipelines::protocol::route::Traffic;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -64,45 +64,63 @@ async fn tell_again<R: Router>(router: &mut R, state: &Path, kept: &Kept) -> Res
     let turn = kept::turn(state, target);
     // A task at work notices a reload by itself.
     let Ok(_held) = turn.busy.try_lock() else { return Ok(()) };
-    if router.look().await?.life == kept.life {
+    let is_told = |kept: &Kept, view: &View| view.life == kept.life && kept.owed.is_empty();
+    if is_told(kept, &router.look().await?) {
         return Ok(());
     }
+    // What was read before may be older than a task that has ended since.
     let (here, wanted) = (state.to_owned(), target.clone());
     let loaded = tokio::task::spawn_blocking(move || Kept::load(&here, &wanted)).await;
     let mut kept = loaded.map_err(std::io::Error::other).flatten().map_err(|e| Fault::disk(&e))?;
-    // What was read before may be older than a task that has ended since.
-    if router.look().await?.life == kept.life {
+    let view = router.look().await?;
+    if is_told(&kept, &view) {
         return Ok(());
     }
-    tracing::info!(balancer = %target.key(), "it was reloaded; telling it again what it was told");
+    if view.life != kept.life {
+        tracing::info!(balancer = %target.key(), "it was reloaded; telling it again what it was told");
+        kept.begin(&view.life);
+        kept.save(state).await.map_err(|e| Fault::disk(&e))?;
+    }
     let cancel = Cancel::default();
     turn.watching(Some(cancel.clone()));
     let told = tell(router, state, &mut kept, &cancel).await;
     turn.watching(None);
+    let view = router.look().await?;
+    if view.life == kept.life {
+        // An operator may change these from now on.
+        let Kept { owed, servers, .. } = &mut kept;
+        owed.retain(|name| servers.get(name).is_some_and(|server| !is_so(name, server, &view)));
+        kept.save(state).await.map_err(|e| Fault::disk(&e))?;
+    }
     match told {
-        Ok(life) => {
-            kept.life = life;
-            kept.save(state).await.map_err(|e| Fault::disk(&e))
-        }
-        // A task came; what is missing is done after it.
-        Err(Stop::Told) => Ok(()),
+        // When it was reloaded once more, the next look sees it. When a task came, it is waiting.
+        Ok(()) | Err(Stop::Told | Stop::Reloaded) => Ok(()),
         Err(Stop::Fault(fault)) => Err(fault),
-        Err(Stop::Reloaded) => Err(Fault::router("it was reloaded again and again")),
     }
 }
 
-/// First what protects: a server that is to be out has come back with traffic. Returns the life of the
-/// balancer that was told everything.
+/// Whether the balancer does with a server what it was told. One it does not know gets nothing, and one
+/// without an address cannot get anything.
+fn is_so(name: &str, server: &kept::Server, view: &View) -> bool {
+    match (view.server(name), server.traffic) {
+        (Some(seen), traffic) => seen.share != Share::Drained && seen.traffic() == traffic,
+        (None, Traffic::In { .. }) => server.address.is_none(),
+        (None, Traffic::Out | Traffic::Gone) => true,
+    }
+}
+
+/// First what protects: a server that is to be out has come back with traffic.
 async fn tell<R: Router>(
     router: &mut R,
     state: &Path,
     kept: &mut Kept,
     cancel: &Cancel,
-) -> Result<String, Stop> {
+) -> Result<(), Stop> {
     let target = kept.target.clone();
-    let mut lives = Vec::new();
+    // What is done is noted as done meanwhile.
+    let owed = kept.owed.clone();
     for brings_in in [false, true] {
-        let wish = wish(kept, &router.look().await?, brings_in);
+        let wish = wish(kept, &owed, &router.look().await?, brings_in);
         let mut job = Job {
             router: &mut *router,
             target: &target,
@@ -115,18 +133,15 @@ async fn tell<R: Router>(
             life: String::new(),
         };
         job.run().await?;
-        lives.push(job.life);
     }
-    match lives.pop() {
-        Some(life) if lives.iter().all(|earlier| *earlier == life) => Ok(life),
-        _ => Err(Stop::Reloaded),
-    }
+    Ok(())
 }
 
 /// What was told, as far as it can be told again: a server that is not there any more is out by itself,
 /// and cannot come in without an address.
-fn wish(kept: &Kept, view: &View, brings_in: bool) -> Wish {
-    let servers = kept.servers.iter().filter_map(|(name, server)| {
+fn wish(kept: &Kept, owed: &BTreeSet<String>, view: &View, brings_in: bool) -> Wish {
+    let servers = kept.servers.iter().filter(|(name, _)| owed.contains(*name));
+    let servers = servers.filter_map(|(name, server)| {
         let is_known = view.server(name).is_some();
         let is_in = matches!(server.traffic, Traffic::In { .. });
         let can = is_known || (is_in && server.address.is_some());

@@ -1,7 +1,7 @@
 //! What only HAProxy does: checks, counters, state that a reload loses, an admin socket with levels.
 
 use crate::balancer::{Balancer, Kind, Setup};
-use crate::load::{Load, requests};
+use crate::load::{Load, client, get, requests};
 use crate::support::Stub;
 use crate::support::agent::Agent;
 use crate::task::{observe, order, route, run, run_route, run_with, task, to};
@@ -282,4 +282,52 @@ async fn an_agent_tells_a_reloaded_haproxy_what_it_was_told() {
     assert_eq!(tally.failed, Vec::<String>::new());
     println!("{} requests during two reloads, none failed", tally.total());
     drop(agent);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_in_the_middle_of_a_reload_is_done_in_the_new_life() {
+    let (one, two) = (Web::start("web-1").await, Web::start("web-2").await);
+    let balancer = Balancer::start(setup(), &[&one, &two]).await;
+    let url = format!("{}#cookie=SRV=web-1", balancer.url("/slow"));
+    let open = tokio::spawn(async move { get(&client(false), &url).await });
+    wait_until("the slow request", async || one.slow() == 1).await;
+    let orders = [("web-1", Traffic::Out)];
+    let meanwhile = async {
+        let draining = async || balancer.admin("web-1").is_some_and(|(admin, _)| admin & 8 == 8);
+        wait_until("it to drain", draining).await;
+        balancer.reload().await;
+        let out = async || is_out(&balancer, "web-1");
+        wait_until("it to be out in the new process", out).await;
+        one.release();
+    };
+    let (done, ()) = tokio::join!(run(&balancer, &orders), meanwhile);
+    assert_eq!(done.server("web-1").cut, 0);
+    assert!(done.log.contains("the balancer was reloaded meanwhile"), "{}", done.log);
+    // The old process lets it end.
+    assert_eq!(open.await.unwrap().as_deref(), Ok("web-1"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_server_that_cannot_be_told_again_holds_up_no_other_and_no_operator() {
+    let (one, two) = (Web::start("web-1").await, Web::start("web-2").await);
+    let balancer = Balancer::start(setup(), &[&one]).await;
+    let (router, asked) = relay(&balancer, "nothing at all");
+    let mut orders = route(router, &[("web-1", to(40))]);
+    let address = Some(two.address.to_string());
+    orders.servers.push(ServerOrder { address, ..order("web-2", to(60)) });
+    run_route(&balancer, orders).await.routed();
+    let watch = tokio::spawn(agent::route::watch(balancer.dir().join("state")));
+    two.green(false);
+    balancer.reload().await;
+    let web_1 = async || balancer.admin("web-1") == Some((0, 40));
+    // The first attempt lasts ten seconds; what can be told is told then.
+    wait_until("what can be told", web_1).await;
+    let looked = asked.load(Ordering::SeqCst);
+    wait_until("the next attempt", async || asked.load(Ordering::SeqCst) > looked + 20).await;
+    balancer.ask("set server shop/web-1 weight 41");
+    two.green(true);
+    let web_2 = async || balancer.admin("web-2") == Some((0, 60));
+    wait_until("the other one", web_2).await;
+    assert_eq!((two.while_red(), balancer.admin("web-1")), (0, Some((0, 41))));
+    watch.abort();
 }

@@ -7,12 +7,24 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// HAProxy answers in microseconds. One that does not in this time is stuck.
 const ANSWER: Duration = Duration::from_secs(5);
 /// Longest answer taken: thousands of servers.
 const ANSWER_MAX: u64 = 16 << 20;
+
+/// How long nobody may listen, or an answer be cut off: a new process takes over.
+const RELOAD: Duration = Duration::from_secs(1);
+const AGAIN_EVERY: Duration = Duration::from_millis(20);
+
+fn may_pass(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionRefused, ConnectionReset, NotFound, UnexpectedEof};
+    matches!(
+        error.kind(),
+        BrokenPipe | ConnectionRefused | ConnectionReset | NotFound | UnexpectedEof
+    )
+}
 
 /// Where HAProxy listens.
 #[derive(Debug, Clone)]
@@ -24,14 +36,24 @@ impl Socket {
     }
 
     /// One line, which may hold several commands; it is answered by the process that takes it, in one go.
+    ///
+    /// Asked again when a reload came in between: every command of ours may be repeated.
     pub async fn ask(&self, line: &str) -> Result<String, Fault> {
-        match timeout(ANSWER, self.talk(line)).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(e)) => Err(self.fault(&e)),
-            Err(_) => Err(Fault::router(format!(
-                "HAProxy did not answer on {self} within {} s: look at what it is doing",
-                ANSWER.as_secs()
-            ))),
+        let deadline = Instant::now() + RELOAD;
+        loop {
+            match timeout(ANSWER, self.talk(line)).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(e)) if may_pass(&e) && Instant::now() < deadline => {
+                    tokio::time::sleep(AGAIN_EVERY).await;
+                }
+                Ok(Err(e)) => return Err(self.fault(&e)),
+                Err(_) => {
+                    return Err(Fault::router(format!(
+                        "HAProxy did not answer on {self} within {} s: look at what it is doing",
+                        ANSWER.as_secs()
+                    )));
+                }
+            }
         }
     }
 
@@ -40,6 +62,10 @@ impl Socket {
         stream.write_all(format!("{line}\n").as_bytes()).await?;
         let mut answer = Vec::new();
         stream.take(ANSWER_MAX).read_to_end(&mut answer).await?;
+        // Even to what has nothing to say about itself it answers an empty line.
+        if answer.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         Ok(String::from_utf8_lossy(&answer).into_owned())
     }
 
