@@ -10,7 +10,7 @@ use super::fault::{Fault, Stop};
 use super::haproxy::Haproxy;
 use super::kept::{self, Kept};
 use super::order::{Target, Wanted, Wish};
-use super::router::{Router, Share, View};
+use super::router::{Router, Seen, Share, View};
 use crate::context::Cancel;
 use pipelines::protocol::route::Traffic;
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,7 +109,18 @@ fn is_so(name: &str, server: &kept::Server, view: &View) -> bool {
     }
 }
 
-/// First what protects: a server that is to be out has come back with traffic.
+/// In this order: a server that is to be out has come back with traffic; weights are quick; a server
+/// that has to be added again has to prove itself, and may not be able to.
+const TURNS: [fn(&Traffic, Option<&Seen>) -> bool; 3] = [
+    |traffic, _| !is_bringing(*traffic),
+    |traffic, seen| is_bringing(*traffic) && is_in(seen),
+    |traffic, seen| is_bringing(*traffic) && !is_in(seen),
+];
+
+fn is_in(seen: Option<&Seen>) -> bool {
+    seen.is_some_and(|seen| matches!(seen.share, Share::In { .. }))
+}
+
 async fn tell<R: Router>(
     router: &mut R,
     state: &Path,
@@ -119,8 +130,8 @@ async fn tell<R: Router>(
     let target = kept.target.clone();
     // What is done is noted as done meanwhile.
     let owed = kept.owed.clone();
-    for brings_in in [false, true] {
-        let wish = wish(kept, &owed, &router.look().await?, brings_in);
+    for is_its_turn in TURNS {
+        let wish = wish(kept, &owed, &router.look().await?, is_its_turn);
         let mut job = Job {
             router: &mut *router,
             target: &target,
@@ -139,17 +150,25 @@ async fn tell<R: Router>(
 
 /// What was told, as far as it can be told again: a server that is not there any more is out by itself,
 /// and cannot come in without an address.
-fn wish(kept: &Kept, owed: &BTreeSet<String>, view: &View, brings_in: bool) -> Wish {
-    let servers = kept.servers.iter().filter(|(name, _)| owed.contains(*name));
-    let servers = servers.filter_map(|(name, server)| {
-        let is_known = view.server(name).is_some();
-        let is_in = matches!(server.traffic, Traffic::In { .. });
-        let can = is_known || (is_in && server.address.is_some());
-        // Where the balancer has it is the operator's to say.
-        let address = server.address.filter(|_| !is_known);
-        let wanted = Wanted { name: name.clone(), address, traffic: server.traffic };
-        (can && is_in == brings_in).then_some(wanted)
-    });
-    let servers = servers.collect();
+fn wish(
+    kept: &Kept,
+    owed: &BTreeSet<String>,
+    view: &View,
+    is_its_turn: fn(&Traffic, Option<&Seen>) -> bool,
+) -> Wish {
+    let mut servers = Vec::new();
+    for (name, server) in kept.servers.iter().filter(|(name, _)| owed.contains(*name)) {
+        let seen = view.server(name);
+        let can_be_added = is_bringing(server.traffic) && server.address.is_some();
+        if is_its_turn(&server.traffic, seen) && (seen.is_some() || can_be_added) {
+            // Where the balancer has it is the operator's to say.
+            let address = server.address.filter(|_| seen.is_none());
+            servers.push(Wanted { name: name.clone(), address, traffic: server.traffic });
+        }
+    }
     Wish { servers, linger: Duration::ZERO, finish: FINISH, ready: READY, strict: false }
+}
+
+fn is_bringing(traffic: Traffic) -> bool {
+    matches!(traffic, Traffic::In { .. })
 }

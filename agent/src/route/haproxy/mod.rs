@@ -216,7 +216,7 @@ impl Router for Haproxy {
                     match row(name) {
                         Some(row) if row.weight == *weight => {}
                         Some(row) if matches!(row.share(), Share::In { .. }) => {
-                            instant.push(command)
+                            instant.push(command);
                         }
                         // Changes nothing yet, and so does not belong to the instant.
                         Some(_) | None => before.push(command),
