@@ -11,6 +11,7 @@ mod kept;
 mod nginx;
 mod order;
 mod plan;
+mod read_back;
 mod router;
 mod watch;
 
@@ -18,7 +19,7 @@ pub use watch::watch;
 
 use crate::context::{Settings, TaskContext};
 use crate::link::failed;
-use apply::{Job, in_words};
+use apply::Job;
 use fault::{Fault, Stop};
 use haproxy::Haproxy;
 use kept::Kept;
@@ -28,6 +29,7 @@ use pipelines::protocol::answer::{Answer, Counters, Routed};
 use pipelines::protocol::report::{ErrorCode, Outcome, Step, StepStatus, TaskError};
 use pipelines::protocol::route::{Observe, Route};
 use pipelines::protocol::task::Task;
+use read_back::in_words;
 use router::Router;
 
 /// The one step that people see of such a task.
