@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what Pipeyard's demo and tests need on Debian or Ubuntu, and starts the Docker engine.
 #
-#   scripts/setup.sh [rust] [tools] [git] [postgres] [docker] [browser]
+#   scripts/setup.sh [rust] [tools] [git] [postgres] [docker] [balancer] [browser]
 #
 # Without names: everything but the browser. What is there already is left alone; when all of it is,
 # nothing happens, quickly. Works as root or with sudo, and never asks.
@@ -13,6 +13,8 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 
 docker_log=/var/log/pipeyard-dockerd.log
 docker_wait_secs=60
+# Debian asks this program whether an installed service may start.
+no_start=/usr/sbin/policy-rc.d
 
 # Package names that are missing, one per line of the answer.
 missing_for() {
@@ -34,12 +36,19 @@ missing_for() {
             # A client with an engine elsewhere (DOCKER_HOST) is as good as an engine here.
             { have docker && have dockerd; } || docker_answers || echo docker.io
             ;;
+        balancer)
+            have_server haproxy || echo haproxy
+            have_server nginx || echo nginx
+            ;;
         browser)
             have chromium || have chromium-browser || have google-chrome || echo chromium
             ;;
-        *) fail "'$1' is not one of: rust tools git postgres docker browser" ;;
+        *) fail "'$1' is not one of: rust tools git postgres docker balancer browser" ;;
     esac
 }
+
+# Programs of servers lie where not everybody's path leads.
+have_server() { have "$1" || [ -x "/usr/sbin/$1" ]; }
 
 apt_knows() { apt-cache show "$1" 2>/dev/null | grep -q '^Package:'; }
 
@@ -52,9 +61,17 @@ install() {
     no_cluster=/etc/postgresql-common/createcluster.d/pipeyard.conf
     as_root mkdir -p "${no_cluster%/*}"
     echo 'create_main_cluster = off' | as_root tee "$no_cluster" >/dev/null
+    # The same for balancers: nobody asked for one on port 80.
+    policy=
+    if [ ! -e "$no_start" ]; then
+        policy=$no_start
+        printf '#!/bin/sh\ncase "$*" in *haproxy*|*nginx*) exit 101 ;; esac\n' |
+            as_root tee "$policy" >/dev/null
+        as_root chmod 755 "$policy"
+    fi
     installed=yes
     apt "$@" >"$log" 2>&1 </dev/null || installed=no
-    as_root rm -f "$no_cluster"
+    as_root rm -f "$no_cluster" ${policy:+"$policy"}
     if [ "$installed" = no ]; then
         tail -n 20 "$log" >&2
         fail "apt-get could not install $*; its last words are above, all of them in $log"
@@ -118,7 +135,7 @@ check_rust() {
         fail "Rust $found is too old, $wanted or newer is needed: 'rustup update stable'"
 }
 
-[ $# -gt 0 ] || set -- rust tools git postgres docker
+[ $# -gt 0 ] || set -- rust tools git postgres docker balancer
 packages=
 for part in "$@"; do
     # A subshell's failure must end this script too, so it is not inside a longer command.

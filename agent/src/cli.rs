@@ -107,6 +107,9 @@ struct RunArgs {
     /// Docker network of builds; the engine's default bridge if left out. Never `host`.
     #[arg(long, env = "PIPEYARD_BUILD_NETWORK")]
     build_network: Option<String>,
+    /// How nginx is called, where it is the balancer: `nginx -p /srv/nginx`, for example.
+    #[arg(long, env = "PIPEYARD_NGINX")]
+    nginx: Option<String>,
     /// Disk for artifacts kept to avoid fetching them again, in megabytes.
     #[arg(long, env = "PIPEYARD_CACHE_MB", default_value_t = 2048)]
     cache_mb: u64,
@@ -165,6 +168,7 @@ async fn run(args: RunArgs) -> Result<()> {
             agent_name: identity.unique_name(),
             docker_host: args.docker_host.clone(),
             build: policy(&args)?,
+            nginx: args.nginx.clone(),
         },
         cache_bytes_max: args.cache_mb << 20,
         stop_grace: Duration::from_secs(args.stop_grace),

@@ -1,6 +1,6 @@
 //! The agent: it joins a controller, holds a poll, and runs the tasks it is given on this host.
 //!
-//! `link` talks and keeps the books, `build` and `deploy` do the work and see only a
+//! `link` talks and keeps the books, `build`, `deploy` and `route` do the work and see only a
 //! [`context::TaskContext`].
 
 pub mod archive;
@@ -14,5 +14,6 @@ pub mod durable;
 pub mod identity;
 pub mod link;
 pub mod mask;
+pub mod route;
 pub mod state;
 pub mod tls;

@@ -8,6 +8,7 @@
 //! done/t-7.1.json      outcomes already acknowledged, the newest few
 //! cache/DIGEST         artifacts
 //! releases/GROUP/DIGEST/, groups/GROUP/     see `deploy`
+//! routers/BACKEND-….json                    see `route`
 //! ```
 
 use anyhow::{Context, Result, bail};

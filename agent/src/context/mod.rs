@@ -44,6 +44,8 @@ pub struct Settings {
     pub docker_host: Option<String>,
     /// What builds are allowed here.
     pub build: crate::build::policy::Policy,
+    /// How nginx is called, where it is this host's balancer; None: `nginx`.
+    pub nginx: Option<String>,
 }
 
 /// Where things are on this host. All of them exist.

@@ -52,9 +52,14 @@ pub async fn serve(link: Arc<Link>, stop: impl Future<Output = ()>) -> Result<()
     let polling = tokio::spawn(poll_for_ever(link.clone()));
     let sweeping =
         (link.setup.role == Role::Build).then(|| tokio::spawn(link.clone().sweep_for_ever()));
+    let watching = (link.setup.role == Role::Deploy)
+        .then(|| tokio::spawn(crate::route::watch(link.state.root().to_owned())));
     stop.await;
     drain(&link).await;
     polling.abort();
+    if let Some(watching) = watching {
+        watching.abort();
+    }
     if let Some(sweeping) = sweeping {
         sweeping.abort();
     }

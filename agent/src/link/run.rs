@@ -5,7 +5,7 @@ use super::held::Held;
 use super::turns::Place;
 use crate::context::{Content, Dirs, LogWriter, Reason, Since, TaskContext, TaskJournal};
 use crate::state::private_dir;
-use crate::{build, deploy};
+use crate::{build, deploy, route};
 use pipelines::protocol::report::{ErrorCode, Outcome, TaskError};
 use pipelines::protocol::task::{Task, Work};
 use std::io;
@@ -17,7 +17,12 @@ pub async fn run(link: Arc<Link>, held: Arc<Held>, place: Place) {
     let key = held.key();
     // Asked before anything is tried: an earlier life may have left a host half changed.
     let begun = held.running_for().is_some() || held.life() > 1;
-    let outcome = match turn(&link, &held, &place).await {
+    // What concerns a balancer changes nothing on this host, and has its own order per backend: traffic
+    // must not wait for a deployment, nor a deployment for another one's requests to end.
+    let is_traffic =
+        held.task().is_some_and(|task| matches!(task.work, Work::Route(_) | Work::Observe(_)));
+    let place = (!is_traffic).then_some(place);
+    let outcome = match turn(&link, &held, place.as_ref()).await {
         Ok(outcome) => outcome,
         Err(e) => {
             tracing::error!(task.id = %key.task, "cannot run a task: {e}");
@@ -32,7 +37,7 @@ pub async fn run(link: Arc<Link>, held: Arc<Held>, place: Place) {
     }
 }
 
-async fn turn(link: &Arc<Link>, held: &Arc<Held>, place: &Place) -> io::Result<Outcome> {
+async fn turn(link: &Arc<Link>, held: &Arc<Held>, place: Option<&Place>) -> io::Result<Outcome> {
     let resume = held.running_for();
     let ctx = context(link, held, resume.unwrap_or_default())?;
     // A task of an earlier life may be unwanted by now. The controller says so in its first answer;
@@ -50,7 +55,7 @@ async fn turn(link: &Arc<Link>, held: &Arc<Held>, place: &Place) -> io::Result<O
         () = ctx.cancel.cancelled(), if resume.is_none() => {
             return Ok(ctx.stopped(Vec::new(), None, false));
         }
-        () = place.turn() => {}
+        () = async { if let Some(place) = place { place.turn().await } } => {}
     }
     let begun = held.clone();
     let begun = tokio::task::spawn_blocking(move || begun.begin()).await;
@@ -128,10 +133,8 @@ async fn work(task: &Task, ctx: &TaskContext, resume: bool) -> Outcome {
         Work::Deploy(deploy) => deploy::run(task, deploy, ctx, resume).await,
         Work::Preview(deploy) => deploy::preview(deploy, ctx).await,
         Work::Inspect(inspect) => deploy::inspect(inspect, ctx).await,
-        Work::Route(_) | Work::Observe(_) => {
-            let message = "this agent is too old for such a task; put a newer one there";
-            failed(ErrorCode::AgentError, message.to_owned(), false)
-        }
+        Work::Route(route) => route::run(task, route, ctx).await,
+        Work::Observe(observe) => route::observe(observe, &ctx.settings).await,
     }
 }
 

@@ -1,0 +1,256 @@
+//! The order of things: prove, flip, drain, cut, read back. The same for every balancer.
+
+use super::fault::{Fault, Stop};
+use super::kept::Kept;
+use super::order::{Target, Wanted, Wish};
+use super::plan::Plan;
+use super::read_back::read_back;
+use super::router::{Change, Router, Seen, View};
+use crate::context::{Cancel, LogWriter};
+use pipelines::protocol::answer::{Check, Routed};
+use pipelines::protocol::route::Traffic;
+use pipelines::time::Millis;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Between looks while something is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+/// A balancer that is reloaded more often than this during one task is not to be worked with.
+const RELOADS_MAX: u32 = 5;
+
+/// A wish on its way.
+pub struct Job<'a, R> {
+    pub router: &'a mut R,
+    pub target: &'a Target,
+    pub wish: &'a Wish,
+    pub cancel: &'a Cancel,
+    pub log: Option<&'a LogWriter>,
+    /// The agent's state directory.
+    pub state: &'a Path,
+    pub kept: &'a mut Kept,
+    /// Whether the balancer was told anything.
+    pub touched: bool,
+    /// The balancer's life as it was seen last.
+    pub life: String,
+}
+
+impl<R: Router> Job<'_, R> {
+    /// Does it from the beginning to the end, again when the balancer was reloaded meanwhile.
+    pub async fn run(&mut self) -> Result<Routed, Stop> {
+        let mut reloads = 0;
+        loop {
+            match self.once().await {
+                Err(Stop::Reloaded) if reloads < RELOADS_MAX => {
+                    reloads += 1;
+                    self.say("the balancer was reloaded meanwhile; beginning again").await;
+                }
+                Err(Stop::Reloaded) => {
+                    let message =
+                        format!("the balancer was reloaded {RELOADS_MAX} times meanwhile");
+                    return Err(Fault::router(message).into());
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    /// What is true now, for people.
+    pub async fn words(&mut self) -> String {
+        match self.router.look().await {
+            Ok(view) => {
+                let words = |wanted: &Wanted| match view.server(&wanted.name) {
+                    Some(seen) => format!("{}: {}, {} open", seen.name, seen.words, seen.in_flight),
+                    None => format!("{}: unknown", wanted.name),
+                };
+                self.wish.servers.iter().map(words).collect::<Vec<_>>().join("; ")
+            }
+            Err(fault) => format!("the balancer does not say: {}", fault.message),
+        }
+    }
+
+    async fn once(&mut self) -> Result<Routed, Stop> {
+        let before = self.router.look().await?;
+        self.life.clone_from(&before.life);
+        let mut plan = Plan::new(self.target, &before, self.wish)?;
+        let mut late = None;
+        for (name, address) in &plan.add {
+            self.touched = true;
+            self.router.add(name, *address).await?;
+            self.say(&format!("added {name} at {address}")).await;
+        }
+        if !plan.prove.is_empty() {
+            self.touched = true;
+            late = self.prove(&mut plan).await?;
+        }
+        if !plan.flip.is_empty() {
+            self.touched = true;
+            let began = Instant::now();
+            self.router.shift(&plan.flip).await?;
+            let took = began.elapsed().as_micros();
+            self.say(&format!("{} changed in {took} µs", count(plan.flip.len()))).await;
+        }
+        self.keep(|wanted| wanted.traffic != Traffic::Gone).await?;
+        let cut = self.emptied(&plan).await?;
+        if !plan.gone.is_empty() {
+            self.touched = true;
+            let gone = plan.gone.iter().map(|name| Change::Gone { name: name.clone() });
+            self.router.shift(&gone.collect::<Vec<_>>()).await?;
+        }
+        if let Some(fault) = late {
+            return Err(fault.into());
+        }
+        let after = self.look_again().await?;
+        self.keep(|_| true).await?;
+        Ok(Routed { servers: read_back(&after, self.wish, &cut)? })
+    }
+
+    /// A look at the same life of the balancer.
+    async fn look_again(&mut self) -> Result<View, Stop> {
+        let view = self.router.look().await?;
+        if view.life == self.life { Ok(view) } else { Err(Stop::Reloaded) }
+    }
+
+    /// Servers that are to come in prove themselves, or nothing changes. What is only told again does as
+    /// much as can be done, and says afterwards what was missing.
+    async fn prove(&mut self, plan: &mut Plan) -> Result<Option<Fault>, Stop> {
+        match self.proven(&plan.prove).await {
+            Ok(red) if red.is_empty() => {
+                self.say(&format!("{} green", count(plan.prove.len()))).await;
+                Ok(None)
+            }
+            Ok(red) => {
+                let names: Vec<String> = red.iter().map(|seen| seen.name.clone()).collect();
+                let fault = too_late(&red, self.wish.ready);
+                if self.wish.strict {
+                    self.back_out(&plan.prove).await;
+                    return Err(fault.into());
+                }
+                self.back_out(&names).await;
+                plan.flip.retain(|change| !names.iter().any(|name| name == change.name()));
+                Ok(Some(fault))
+            }
+            // Another life knows nothing of what was begun in this one.
+            Err(Stop::Reloaded) => Err(Stop::Reloaded),
+            Err(stop @ (Stop::Fault(_) | Stop::Told)) => {
+                self.back_out(&plan.prove).await;
+                Err(stop)
+            }
+        }
+    }
+
+    /// Waits until the balancer's own check finds these good, which get no traffic meanwhile. Returns
+    /// those it did not, in the end.
+    async fn proven(&mut self, names: &[String]) -> Result<Vec<Seen>, Stop> {
+        let deadline = Instant::now() + self.wish.ready;
+        self.router.prove(names).await?;
+        loop {
+            let mut view = self.look_again().await?;
+            view.servers.retain(|seen| names.contains(&seen.name) && !seen.is_green());
+            if view.servers.is_empty() || Instant::now() >= deadline {
+                return Ok(view.servers);
+            }
+            self.pause(deadline).await?;
+        }
+    }
+
+    /// Servers that did not prove themselves must not be left where sticky clients reach them.
+    async fn back_out(&mut self, names: &[String]) {
+        let out: Vec<Change> =
+            names.iter().map(|name| Change::Out { name: name.clone() }).collect();
+        if let Err(fault) = self.router.shift(&out).await {
+            self.say(&format!("cannot take back what was begun: {}", fault.message)).await;
+        }
+    }
+
+    /// Takes out what goes out, lets open requests end, and cuts those that do not.
+    async fn emptied(&mut self, plan: &Plan) -> Result<BTreeMap<String, u32>, Stop> {
+        if plan.empty.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let began = Instant::now();
+        if !plan.linger.is_empty() {
+            self.wait_empty(&plan.linger, began + self.wish.linger).await?;
+            let out = plan.linger.iter().map(|name| Change::Out { name: name.clone() });
+            self.router.shift(&out.collect::<Vec<_>>()).await?;
+        }
+        let deadline = began + self.wish.linger + self.wish.finish;
+        let open = self.wait_empty(&plan.empty, deadline).await?;
+        if open.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let cut = self.router.cut(&open).await?;
+        for (name, requests) in &cut {
+            self.say(&format!("{name}: {requests} open requests cut after the drain time")).await;
+        }
+        Ok(cut)
+    }
+
+    /// Waits until these have no open requests, or it is too late; says which still have.
+    async fn wait_empty(
+        &mut self,
+        names: &[String],
+        deadline: Instant,
+    ) -> Result<Vec<String>, Stop> {
+        loop {
+            let view = self.look_again().await?;
+            let is_open = |name: &&String| view.server(name).is_some_and(|seen| seen.in_flight > 0);
+            let open: Vec<String> = names.iter().filter(is_open).cloned().collect();
+            if open.is_empty() || Instant::now() >= deadline {
+                return Ok(open);
+            }
+            self.pause(deadline).await?;
+        }
+    }
+
+    async fn pause(&self, deadline: Instant) -> Result<(), Stop> {
+        let wake = (Instant::now() + LOOK_EVERY).min(deadline);
+        tokio::select! {
+            () = self.cancel.cancelled() => Err(Stop::Told),
+            () = tokio::time::sleep_until(wake) => Ok(()),
+        }
+    }
+
+    /// Remembers what these servers are to get, for the balancer's next life.
+    async fn keep(&mut self, which: impl Fn(&Wanted) -> bool) -> Result<(), Fault> {
+        for wanted in self.wish.servers.iter().filter(|wanted| which(wanted)) {
+            self.kept.note(wanted);
+            // What is only told again may not have been possible; the watch looks by itself.
+            if self.wish.strict {
+                self.kept.owed.remove(&wanted.name);
+            }
+        }
+        if self.kept.life.is_empty() {
+            self.kept.life.clone_from(&self.life);
+        }
+        self.kept.save(self.state).await.map_err(|e| Fault::disk(&e))
+    }
+
+    async fn say(&self, line: &str) {
+        match self.log {
+            Some(log) => log.say(&format!("[router] {line}")).await,
+            None => tracing::debug!(balancer = %self.target.key(), "{line}"),
+        }
+    }
+}
+
+fn count(servers: usize) -> String {
+    if servers == 1 { "1 server".to_owned() } else { format!("{servers} servers") }
+}
+
+fn too_late(red: &[Seen], ready: Duration) -> Fault {
+    let words: Vec<String> = red
+        .iter()
+        .map(|seen| match &seen.check {
+            Check::Down { reason } => format!("'{}' ({reason})", seen.name),
+            Check::Up | Check::None => format!("'{}'", seen.name),
+        })
+        .collect();
+    let ready = Millis(u64::try_from(ready.as_millis()).unwrap_or(u64::MAX));
+    Fault::router(format!(
+        "the balancer's own check of {} was not good within {ready}, so no traffic was given: look at what \
+         the application answers to it, from the balancer's host",
+        words.join(", ")
+    ))
+}

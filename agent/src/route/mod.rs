@@ -1,0 +1,181 @@
+//! Traffic: driving the balancer on this agent's host.
+//!
+//! `order` checks what is wanted, `plan` turns it into steps or refuses it, `apply` does the steps
+//! and reads back, `kept` remembers them and `watch` tells them again to a balancer that was reloaded.
+//! [`router::Router`] is what a driver must do; `haproxy` and `nginx` do it.
+
+mod apply;
+mod fault;
+mod haproxy;
+mod kept;
+mod nginx;
+mod order;
+mod plan;
+mod read_back;
+mod router;
+mod watch;
+
+pub use watch::watch;
+
+use crate::context::{Settings, TaskContext};
+use crate::link::failed;
+use apply::Job;
+use fault::{Fault, Stop};
+use haproxy::Haproxy;
+use kept::Kept;
+use nginx::Nginx;
+use order::{Target, Wish};
+use pipelines::protocol::answer::{Answer, Counters, Routed};
+use pipelines::protocol::report::{ErrorCode, Outcome, Step, StepStatus, TaskError};
+use pipelines::protocol::route::{Observe, Route};
+use pipelines::protocol::task::Task;
+use read_back::in_words;
+use router::Router;
+
+/// The one step that people see of such a task.
+const STEP: &str = "Route";
+
+/// Does what a task wants of the balancer. After a restart of the agent it is done again from the
+/// beginning: every step is safe to repeat.
+pub async fn run(task: &Task, route: &Route, ctx: &TaskContext) -> Outcome {
+    let (target, wish) = match Target::of(&route.router).and_then(|t| Ok((t, Wish::of(route)?))) {
+        Ok(checked) => checked,
+        Err(fault) => return failed(fault.code, fault.message, false),
+    };
+    let turn = kept::turn(&ctx.dirs.state, &target);
+    turn.hurry();
+    let _held = tokio::select! {
+        held = turn.busy.lock() => held,
+        () = ctx.cancel.cancelled() => return ctx.stopped(Vec::new(), None, false),
+    };
+    let kept = match begin(task, route, &target, ctx).await {
+        Ok(kept) => kept,
+        Err(fault) => return failed(fault.code, fault.message, false),
+    };
+    match &target {
+        Target::Haproxy { socket, backend } => {
+            to_its_end(&mut Haproxy::new(socket, backend), &target, &wish, kept, ctx).await
+        }
+        Target::Nginx { file, upstream } => {
+            let mut nginx = Nginx::new(&ctx.settings, file, upstream);
+            to_its_end(&mut nginx, &target, &wish, kept, ctx).await
+        }
+    }
+}
+
+/// Reads the balancer's counters.
+pub async fn observe(observe: &Observe, settings: &Settings) -> Outcome {
+    match count(observe, settings).await {
+        Ok(counters) => succeeded(Vec::new(), Answer::Counters(counters)),
+        Err(fault) => failed(fault.code, fault.message, false),
+    }
+}
+
+async fn count(observe: &Observe, settings: &Settings) -> Result<Counters, Fault> {
+    match Target::of(&observe.router)? {
+        Target::Haproxy { socket, backend } => {
+            Haproxy::new(&socket, &backend).count(&observe.servers).await
+        }
+        Target::Nginx { file, upstream } => {
+            Nginx::new(settings, &file, &upstream).count(&observe.servers).await
+        }
+    }
+}
+
+/// Remembers the generation before anything is done in its name.
+async fn begin(
+    task: &Task,
+    route: &Route,
+    target: &Target,
+    ctx: &TaskContext,
+) -> Result<Kept, Fault> {
+    let (state, wanted) = (ctx.dirs.state.clone(), target.clone());
+    let kept = tokio::task::spawn_blocking(move || Kept::load(&state, &wanted)).await;
+    let mut kept = kept.map_err(std::io::Error::other).flatten().map_err(|e| Fault::disk(&e))?;
+    if let Err(highest) = kept.hear(&route.group, task.generation) {
+        let message = format!(
+            "generation {} of group {} is over; {highest} has spoken to this balancer",
+            task.generation, route.group
+        );
+        return Err(Fault { code: ErrorCode::Fenced, message });
+    }
+    kept.save(&ctx.dirs.state).await.map_err(|e| Fault::disk(&e))?;
+    Ok(kept)
+}
+
+async fn to_its_end<R: Router>(
+    router: &mut R,
+    target: &Target,
+    wish: &Wish,
+    mut kept: Kept,
+    ctx: &TaskContext,
+) -> Outcome {
+    let mut job = Job {
+        router,
+        target,
+        wish,
+        cancel: &ctx.cancel,
+        log: Some(&ctx.log),
+        state: &ctx.dirs.state,
+        kept: &mut kept,
+        touched: false,
+        life: String::new(),
+    };
+    let ended = job.run().await;
+    let touched = job.touched;
+    match ended {
+        Ok(routed) => {
+            let message = summary(&routed);
+            ctx.log.say(&format!("[router] {message}")).await;
+            let steps = vec![step(ctx, StepStatus::Succeeded, message)];
+            succeeded(steps, Answer::Routed(routed))
+        }
+        Err(Stop::Fault(Fault { code, message })) => {
+            ctx.log.say(&format!("[router] {message}")).await;
+            let steps = vec![step(ctx, StepStatus::Failed, message.clone())];
+            let step = Some(STEP.to_owned());
+            let error = TaskError { code, message, step, command: None, touched };
+            Outcome::Failed { steps, error, artifacts: Vec::new() }
+        }
+        // `Job::run` turns reloads into faults.
+        Err(Stop::Told | Stop::Reloaded) => {
+            let message = format!("stopped; now {}", job.words().await);
+            ctx.log.say(&format!("[router] {message}")).await;
+            let steps = vec![step(ctx, StepStatus::Failed, message)];
+            ctx.stopped(steps, Some(STEP.to_owned()), touched)
+        }
+    }
+}
+
+fn summary(routed: &Routed) -> String {
+    let words: Vec<String> = routed
+        .servers
+        .iter()
+        .map(|server| match server.cut {
+            0 => format!("{} is {}", server.name, in_words(server.traffic)),
+            cut => format!("{} is {}, {cut} requests cut", server.name, in_words(server.traffic)),
+        })
+        .collect();
+    words.join("; ")
+}
+
+fn step(ctx: &TaskContext, status: StepStatus, message: String) -> Step {
+    Step {
+        name: STEP.to_owned(),
+        status,
+        started: pipelines::time::Millis::ZERO,
+        took: Some(ctx.since.elapsed()),
+        log_offset: 0,
+        commands: Vec::new(),
+        message: Some(message),
+    }
+}
+
+fn succeeded(steps: Vec<Step>, answer: Answer) -> Outcome {
+    Outcome::Succeeded {
+        steps,
+        artifacts: Vec::new(),
+        exported: std::collections::BTreeMap::new(),
+        answer: Some(answer),
+    }
+}
