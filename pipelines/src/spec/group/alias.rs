@@ -23,8 +23,7 @@ pub(super) const NAMES: [&str; 5] = [
 pub(super) fn shape(name: &str) -> Option<Shape> {
     let name = name.strip_prefix("CodeDeployDefault.").unwrap_or(name);
     let name = name.strip_prefix("ECS").or(name.strip_prefix("Lambda")).unwrap_or(name);
-    let rolling =
-        |batch| Strategy::Rolling { batch, first_batch: None, barrier: false, hold: None };
+    let rolling = |batch: Amount| Strategy::rolling(batch.into());
     let plain = |strategy| Some(Shape { strategy, min_healthy: None });
     match name {
         "all-at-once" | "AllAtOnce" => plain(Strategy::AllAtOnce),
@@ -33,6 +32,7 @@ pub(super) fn shape(name: &str) -> Option<Shape> {
             batch: Amount::Count(1),
             extra: Amount::Count(1),
             hold: None,
+            bake: Millis::ZERO,
         }),
         "immutable" => plain(Strategy::Immutable {
             first: Amount::Count(1),

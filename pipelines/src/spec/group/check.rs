@@ -53,7 +53,7 @@ fn capacity(
             report.error(at, codes::CAPACITY, message, help);
             return;
         }
-        Strategy::Rolling { batch, .. } => Some(*batch),
+        Strategy::Rolling { batch, .. } => Some(batch.last()),
         Strategy::Canary { .. } | Strategy::Linear { .. } => None,
         Strategy::RollingExtra { .. } | Strategy::Immutable { .. } | Strategy::BlueGreen { .. } => {
             return;

@@ -1,7 +1,10 @@
 //! What a group file says, short forms expanded and defaults filled in.
 
 use crate::spec::appspec::FileExists;
-use crate::spec::group::{Amount, Hosts, Monitor, Router, Strategy};
+use crate::spec::group::{
+    Amount, Analysis, Hosts, Instances, KeepReleases, MaxFailures, Monitor, Router, SharedPath,
+    Strategy,
+};
 use crate::spec::{Window, print};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -17,13 +20,16 @@ pub struct Group {
     pub name: String,
     pub application: String,
     pub hosts: Hosts,
+    /// Where new hosts come from, for strategies that want them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instances: Option<Instances>,
     pub strategy: Strategy,
     /// The floor of healthy hosts in service, resolved when a deployment starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_healthy: Option<Amount>,
     /// How many hosts may fail before the deployment does.
     #[serde(default)]
-    pub max_failures: u32,
+    pub max_failures: MaxFailures,
     #[serde(default)]
     pub rollback: Rollback,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,12 +38,18 @@ pub struct Group {
     pub router: Option<Router>,
     #[serde(default)]
     pub monitors: Vec<Monitor>,
+    /// How canary and linear compare the new revision with the old; not at all where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysis: Option<Analysis>,
     #[serde(default)]
     pub drain: Drain,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zones: Option<Zones>,
-    /// Successful releases kept on a host.
-    pub keep_releases: u32,
+    #[serde(default)]
+    pub keep_releases: KeepReleases,
+    /// Paths on the hosts that belong to no release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared: Vec<SharedPath>,
     /// For appspecs that do not say it themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_exists_behavior: Option<FileExists>,
@@ -145,11 +157,15 @@ pub struct HooksPolicy {
     /// Added to what CodeDeploy sets.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// Lifecycle events whose scripts cannot be undone: once one of them ran, the group does not go
+    /// back by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub irreversible: Vec<String>,
 }
 
 impl Default for HooksPolicy {
     fn default() -> Self {
-        Self { timeout: Millis::from_minutes(60), env: BTreeMap::new() }
+        Self { timeout: Millis::from_minutes(60), env: BTreeMap::new(), irreversible: Vec::new() }
     }
 }
 

@@ -1,11 +1,11 @@
 //! The top of a group file.
 
-use crate::spec::appspec::FileExists;
+use crate::spec::appspec::{FileExists, SCRIPT_EVENTS};
 use crate::spec::codes;
 use crate::spec::decode::{self, Fields, Report};
 use crate::spec::group::{
     Drain, Group, Health, HooksPolicy, NewerDeployment, OfflineHosts, Rollback, RollbackOn, Zones,
-    alias, check, hosts, monitor, router, strategy,
+    alias, analysis, budget, check, hosts, instances, monitor, router, storage, strategy,
 };
 use crate::spec::problem::Parsed;
 use crate::spec::yaml::Node;
@@ -13,7 +13,6 @@ use crate::spec::{Kind, Window};
 use crate::time::Millis;
 use std::collections::BTreeMap;
 
-const KEEP_RELEASES: u32 = 5;
 const HOST_TIMEOUT: Millis = Millis::from_minutes(60);
 
 const OFFLINE: [(&str, OfflineHosts); 2] =
@@ -38,22 +37,24 @@ pub(crate) fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Group> {
     let application = application.and_then(|node| report.name(node, "application"));
     let help = "select hosts: `hosts: {tags: {role: web}}`";
     let hosts = top.require(report, "hosts", help).and_then(|node| hosts::read(report, node));
+    let instances = top.get("instances");
+    let instances = instances.and_then(|node| instances::read(report, node, hosts.as_ref()));
     let shape = match top.get("strategy") {
         Some(node) => strategy::read(report, node),
         None => alias::shape("rolling"),
     };
     let min_healthy = top.get("min-healthy");
     let min_healthy = min_healthy.and_then(|node| report.amount_or_zero(node, "min-healthy"));
-    let max_failures = top.get("max-failures");
-    let max_failures = max_failures.and_then(|n| report.number(n, "max-failures", 0..=10_000));
+    let max_failures = top.get("max-failures").and_then(|node| budget::read(report, node));
     let rollback = top.get("rollback").and_then(|node| rollback(report, node));
     let health = top.get("health").and_then(|node| health(report, node));
     let router = top.get("router").and_then(|node| router::read(report, node));
     let monitors = top.get("monitors").map(|node| monitor::read(report, node));
+    let analysis = top.get_or_null("analysis").and_then(|node| analysis::read(report, node));
     let drain = top.get("drain").and_then(|node| drain(report, node));
     let zones = top.get("zones").and_then(|node| zones(report, node));
-    let keep = top.get("keep-releases");
-    let keep_releases = keep.and_then(|node| report.number(node, "keep-releases", 1..=1000));
+    let keep = top.get("keep-releases").and_then(|node| storage::keep_releases(report, node));
+    let shared = top.get("shared").map(|node| storage::shared(report, node));
     let exists = top.get("file-exists-behavior");
     let file_exists_behavior =
         exists.and_then(|node| report.choice(node, "file-exists-behavior", &FileExists::CHOICES));
@@ -74,16 +75,19 @@ pub(crate) fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Group> {
         name: name?,
         application: application?,
         hosts: hosts?,
+        instances,
         strategy,
         min_healthy: min_healthy.or(implied),
-        max_failures: max_failures.unwrap_or(0),
+        max_failures: max_failures.unwrap_or_default(),
         rollback: rollback.unwrap_or_default(),
         health,
         router,
         monitors,
+        analysis,
         drain: drain.unwrap_or_default(),
         zones,
-        keep_releases: keep_releases.unwrap_or(KEEP_RELEASES),
+        keep_releases: keep.unwrap_or_default(),
+        shared: shared.unwrap_or_default(),
         file_exists_behavior,
         ignore_stop_failures: ignore.unwrap_or(true),
         hooks: hooks.unwrap_or_default(),
@@ -209,8 +213,17 @@ fn hooks(report: &mut Report, node: &Node) -> Option<HooksPolicy> {
         report.variable_name(at, &name, "hooks.env");
         env.insert(name, value);
     }
+    let mut irreversible: Vec<String> = Vec::new();
+    if let Some(node) = fields.get("irreversible") {
+        let events = SCRIPT_EVENTS.map(|event| (event, event));
+        for item in report.list(node, "hooks.irreversible") {
+            irreversible
+                .extend(report.choice(item, "hooks.irreversible", &events).map(str::to_owned));
+        }
+    }
     fields.finish(report);
-    Some(HooksPolicy { timeout: timeout.unwrap_or(HooksPolicy::default().timeout), env })
+    let timeout = timeout.unwrap_or(HooksPolicy::default().timeout);
+    Some(HooksPolicy { timeout, env, irreversible })
 }
 
 fn windows(report: &mut Report, top: &mut Fields<'_>, key: &'static str) -> Vec<Window> {

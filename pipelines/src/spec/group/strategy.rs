@@ -2,7 +2,7 @@
 
 use crate::spec::codes;
 use crate::spec::decode::{Fields, Report, suggest};
-use crate::spec::group::{Amount, Selector, alias, hosts};
+use crate::spec::group::{Amount, Batch, Selector, alias, hosts};
 use crate::spec::print;
 use crate::spec::yaml::Node;
 use crate::time::Millis;
@@ -14,8 +14,8 @@ pub enum Strategy {
     AllAtOnce,
     /// Batch after batch, in place.
     Rolling {
-        batch: Amount,
-        /// A smaller first batch; one host where absent.
+        batch: Batch,
+        /// A smaller first batch; one host where absent, and none where `batch` is a list.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         first_batch: Option<Amount>,
         /// Whether a batch has to be done before the next starts; otherwise hosts move up singly.
@@ -24,6 +24,9 @@ pub enum Strategy {
         /// Wait after each batch.
         #[serde(default, skip_serializing_if = "Option::is_none", with = "print::time_option")]
         hold: Option<Millis>,
+        /// Watched so long after the last batch.
+        #[serde(default, with = "print::time")]
+        bake: Millis,
     },
     /// Rolling, with extra hosts so that capacity never falls.
     RollingExtra {
@@ -31,6 +34,8 @@ pub enum Strategy {
         extra: Amount,
         #[serde(default, skip_serializing_if = "Option::is_none", with = "print::time_option")]
         hold: Option<Millis>,
+        #[serde(default, with = "print::time")]
+        bake: Millis,
     },
     /// A whole new set of hosts; the old ones are never touched.
     Immutable {
@@ -41,10 +46,13 @@ pub enum Strategy {
         #[serde(with = "print::time")]
         keep_old: Millis,
     },
-    /// Two fixed sets; traffic switches from one to the other.
+    /// Two sets; traffic switches from one to the other. Fixed sets are both selected; where neither
+    /// is, the group's instances make the second one anew each time.
     BlueGreen {
-        blue: Selector,
-        green: Selector,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        blue: Option<Selector>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        green: Option<Selector>,
         /// A URL at which the idle set is tried before the switch.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         test: Option<String>,
@@ -100,11 +108,18 @@ pub struct CanaryStep {
 
 impl Default for Strategy {
     fn default() -> Self {
-        Strategy::Rolling { batch: Amount::Count(1), first_batch: None, barrier: false, hold: None }
+        Strategy::rolling(Amount::Count(1).into())
     }
 }
 
 impl Strategy {
+    /// Rolling with these batches, and defaults for the rest.
+    #[must_use]
+    pub fn rolling(batch: Batch) -> Self {
+        let bake = Millis::ZERO;
+        Strategy::Rolling { batch, first_batch: None, barrier: false, hold: None, bake }
+    }
+
     /// The word for it, as in the file.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -173,18 +188,23 @@ pub(super) fn read(report: &mut Report, node: &Node) -> Option<alias::Shape> {
 fn settings(report: &mut Report, kind: &str, fields: &mut Fields<'_>) -> Option<Strategy> {
     match kind {
         "rolling" => {
-            let batch = amount(report, fields, "batch", Amount::Count(1));
+            let batch = match fields.get("batch") {
+                Some(node) => report.batch(node, &fields.join("batch")),
+                None => Some(Amount::Count(1).into()),
+            };
             let first = fields.get("first-batch");
             let first_batch = first.and_then(|n| report.amount(n, &fields.join("first-batch")));
             let barrier = flag(report, fields, "barrier");
             let hold = time_option(report, fields, "hold");
-            Some(Strategy::Rolling { batch: batch?, first_batch, barrier, hold })
+            let bake = time(report, fields, "bake", Millis::ZERO);
+            Some(Strategy::Rolling { batch: batch?, first_batch, barrier, hold, bake: bake? })
         }
         "rolling-extra" => {
             let batch = amount(report, fields, "batch", Amount::Count(1));
             let extra = amount(report, fields, "extra", batch.unwrap_or(Amount::Count(1)));
             let hold = time_option(report, fields, "hold");
-            Some(Strategy::RollingExtra { batch: batch?, extra: extra?, hold })
+            let bake = time(report, fields, "bake", Millis::ZERO);
+            Some(Strategy::RollingExtra { batch: batch?, extra: extra?, hold, bake: bake? })
         }
         "immutable" => {
             let first = amount(report, fields, "first", Amount::Count(1));
@@ -207,13 +227,19 @@ fn settings(report: &mut Report, kind: &str, fields: &mut Fields<'_>) -> Option<
 }
 
 fn blue_green(report: &mut Report, fields: &mut Fields<'_>) -> Option<Strategy> {
-    let help = "select the set: `{tags: {set: blue}}`";
-    let mut set = |report: &mut Report, key| {
-        let node = fields.require(report, key, help)?;
-        hosts::read_selector(report, node, &fields.join(key))
+    let mut set = |report: &mut Report, key| match fields.get(key) {
+        Some(node) => hosts::read_selector(report, node, &fields.join(key)).map(Some),
+        None => Some(None),
     };
     let (blue, green) = (set(report, "blue"), set(report, "green"));
-    if let (Some(blue), Some(green)) = (&blue, &green)
+    if let (Some(Some(_)), Some(None)) | (Some(None), Some(Some(_))) = (&blue, &green) {
+        let missing = if blue == Some(None) { "blue" } else { "green" };
+        let message = format!("`strategy.blue-green.{missing}` is missing");
+        let help =
+            format!("select the other set as well: `{missing}: {{tags: {{set: {missing}}}}}`");
+        report.error(fields.at, codes::MISSING_KEY, message, help);
+    }
+    if let (Some(Some(blue)), Some(Some(green))) = (&blue, &green)
         && blue == green
     {
         let message = "`blue` and `green` are the same hosts";

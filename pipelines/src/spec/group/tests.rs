@@ -1,6 +1,6 @@
 //! What can be wrong with a group, and what its short forms mean.
 
-use crate::spec::group::{Amount, Group, RollbackOn, Router, Strategy, parse};
+use crate::spec::group::{Amount, Group, RollbackOn, Strategy, parse};
 use crate::spec::{Kind, trial};
 use crate::time::Millis;
 
@@ -39,7 +39,7 @@ rollback: {on: [failure, alarm, stop]}
     assert_eq!((group.name.as_str(), group.min_healthy), ("production", Some(Amount::Percent(75))));
     let Strategy::Canary { steps, .. } = &group.strategy else { panic!() };
     assert_eq!((steps[1].weight, steps[1].hold), (50, Millis::from_minutes(10)));
-    assert!(matches!(&group.router, Some(Router::Haproxy { agent, .. }) if agent == "lb-1"));
+    assert_eq!(group.router.unwrap().balancer.agent(), "lb-1");
     assert_eq!(group.monitors[0].fail_above, Some(0.02));
 }
 
@@ -48,15 +48,17 @@ fn defaults_are_careful() {
     let group = read("");
     assert_eq!(group.strategy, Strategy::default());
     assert_eq!(group.rollback.on, [RollbackOn::Failure, RollbackOn::Alarm, RollbackOn::Stop]);
-    assert_eq!((group.keep_releases, group.ignore_stop_failures), (5, true));
+    assert_eq!((group.keep_releases.count, group.ignore_stop_failures), (5, true));
     assert_eq!((group.timeout, group.drain.timeout), (Millis::from_minutes(60), Millis(30_000)));
     assert!(read("rollback: never\n").rollback.on.is_empty());
 }
 
 #[test]
 fn strategies_have_short_forms_and_names_of_aws() {
-    let rolling =
-        |batch, first_batch| Strategy::Rolling { batch, first_batch, barrier: false, hold: None };
+    let rolling = |batch: Amount, first_batch| {
+        let (batch, bake) = (batch.into(), Millis::ZERO);
+        Strategy::Rolling { batch, first_batch, barrier: false, hold: None, bake }
+    };
     let cases = [
         ("all-at-once", Strategy::AllAtOnce),
         ("CodeDeployDefault.AllAtOnce", Strategy::AllAtOnce),

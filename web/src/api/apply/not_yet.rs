@@ -46,15 +46,26 @@ pub fn group(file: &mut File, group: &Group) {
         ("windows", !group.windows.is_empty(), "deployments would start at any time"),
         ("freeze", !group.freeze.is_empty(), "deployments would start at any time"),
         ("monitors", !group.monitors.is_empty(), "no deployment would be stopped by them"),
+        ("analysis", group.analysis.is_some(), "no deployment would be stopped by it"),
+        ("shared", !group.shared.is_empty(), "a deployment could replace what is there"),
+        ("instances", group.instances.is_some(), "no host would be made"),
+        (
+            "irreversible",
+            !group.hooks.irreversible.is_empty(),
+            "the group would go back by itself all the same",
+        ),
     ];
     for (key, _, what) in safeguards.into_iter().filter(|(_, used, _)| *used) {
         refuse(file, key, what);
     }
-    if group.max_failures > 0 {
+    if !group.max_failures.is_none() {
         let message = "one failed host ends a deployment, whatever max-failures says";
         file.warn(("max-failures", ""), CODE, message, "");
     }
-    if group.hooks != HooksPolicy::default() {
+    if group.keep_releases.bytes.is_some() {
+        file.warn(("bytes", ""), CODE, "kept releases are counted, not measured yet", "");
+    }
+    if group.hooks != HooksPolicy::default() && group.hooks.irreversible.is_empty() {
         file.warn(("hooks", ""), CODE, "the policy for hooks has no effect yet", "");
     }
 }
