@@ -97,13 +97,15 @@ codes! {
     NO_INPUT = "no-input", "An action that has to be told which artifact it takes.";
     UNREACHABLE_QUORUM = "unreachable-quorum", "More approvals wanted than there are approvers.";
     BAD_URL = "bad-url", "Not a URL of an allowed kind.";
-    BAD_SCHEDULE = "bad-schedule", "A cron expression, time or zone that cannot be read.";
+    BAD_SCHEDULE = "bad-schedule", "A cron expression, time or zone that cannot be read, or never comes.";
     BAD_REFERENCE = "bad-reference", "A `#{namespace.name}` that names nothing.";
     // Group.
     CAPACITY = "capacity", "Numbers with which no deployment can ever succeed.";
     CAPACITY_DOUBT = "capacity-doubt",
         "Numbers that contradict each other; the stricter one rules.";
-    NO_ROUTER = "no-router", "A strategy that shifts traffic, and no router to do it.";
+    NO_HOLD = "no-hold", "A step of a canary that is over as soon as it began.";
+    NO_INSTANCES = "no-instances", "A strategy that makes new hosts, and nothing to make them.";
+    NO_ROUTER = "no-router", "Something that shifts or counts traffic, and no router to do it.";
     NO_HOSTS = "no-hosts", "A group that selects no host.";
 }
 

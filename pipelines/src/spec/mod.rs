@@ -11,6 +11,7 @@
 pub mod appspec;
 pub mod buildspec;
 pub mod codes;
+mod cron;
 mod decode;
 mod excerpt;
 mod globs;
@@ -26,6 +27,7 @@ mod text;
 #[cfg(test)]
 mod trial;
 mod url;
+mod week;
 mod yaml;
 
 pub use globs::Globs;

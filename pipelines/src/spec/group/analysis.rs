@@ -121,14 +121,11 @@ pub(super) fn read(report: &mut Report, node: &Node) -> Option<Analysis> {
         return Some(analysis);
     }
     let mut fields = Fields::open(report, node, "analysis")?;
-    set(&mut analysis.every, report.time_at(&mut fields, "every"));
+    let every = fields.get("every");
+    set(&mut analysis.every, every.and_then(|node| report.time_limit(node, "analysis.every")));
     set(&mut analysis.warm_up, report.time_at(&mut fields, "warm-up"));
     set(&mut analysis.max_hold, report.time_at(&mut fields, "max-hold"));
     set(&mut analysis.min_samples, report.count_at(&mut fields, "min-samples", 1));
-    if analysis.every == Millis::ZERO {
-        let at = fields.key_at("every").unwrap_or(fields.at);
-        report.error(at, codes::BAD_DURATION, "`analysis.every` is 0", "write 15s, for example");
-    }
     if let Some(node) = fields.get("errors") {
         errors(report, node, &mut analysis.errors);
     }

@@ -66,7 +66,7 @@ pub(super) fn read(report: &mut Report, node: &Node, hosts: Option<&Hosts>) -> O
         None => BTreeMap::new(),
     };
     let timeout = fields.get("join-timeout");
-    let timeout = timeout.map(|node| report.duration(node, "instances.join-timeout"));
+    let timeout = timeout.map(|node| report.time_limit(node, "instances.join-timeout"));
     if let Some(hosts) = hosts {
         for (key, value) in hosts.tags.iter().filter(|(_, value)| !value.contains('*')) {
             tags.entry(key.clone()).or_insert_with(|| value.clone());

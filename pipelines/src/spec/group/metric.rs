@@ -159,7 +159,7 @@ fn text(
 /// For one answer.
 fn timeout(report: &mut Report, fields: &mut Fields<'_>) -> Option<Millis> {
     match fields.get("timeout") {
-        Some(node) => report.duration(node, &fields.join("timeout")),
+        Some(node) => report.time_limit(node, &fields.join("timeout")),
         None => Some(TIMEOUT),
     }
 }

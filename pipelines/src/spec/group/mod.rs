@@ -1,13 +1,14 @@
 //! A deployment group: which hosts, how a revision reaches them, and when it is taken back.
 
-mod alias;
 mod amount;
 mod analysis;
 mod batch;
 mod budget;
 mod bytes;
+mod capacity;
 mod check;
 mod cohort;
+mod contradiction;
 mod hosts;
 mod instances;
 mod metric;

@@ -2,8 +2,8 @@
 
 use crate::spec::codes;
 use crate::spec::decode::{Fields, Report};
-use crate::spec::group::Metric;
 use crate::spec::group::metric::{self, Bounds};
+use crate::spec::group::{Metric, RouterMetric};
 use crate::spec::print;
 use crate::spec::yaml::Node;
 use crate::time::Millis;
@@ -47,10 +47,12 @@ pub enum NoData {
 
 const EVERY: Millis = Millis::from_secs(30);
 
-pub(super) fn read(report: &mut Report, node: &Node) -> Vec<Monitor> {
+/// `routed` says whether the group has a router.
+pub(super) fn read(report: &mut Report, node: &Node, routed: bool) -> Vec<Monitor> {
     let mut monitors: Vec<Monitor> = Vec::new();
     for (index, item) in report.list(node, "monitors").iter().enumerate() {
-        let Some(monitor) = monitor(report, item, &format!("monitors[{index}]")) else { continue };
+        let path = format!("monitors[{index}]");
+        let Some(monitor) = monitor(report, item, &path, routed) else { continue };
         if monitors.iter().any(|other| other.name == monitor.name) {
             let message = format!("two monitors are named '{}'", monitor.name);
             report.error(item.at, codes::DUPLICATE_NAME, message, "rename one of them");
@@ -60,13 +62,17 @@ pub(super) fn read(report: &mut Report, node: &Node) -> Vec<Monitor> {
     monitors
 }
 
-fn monitor(report: &mut Report, node: &Node, path: &str) -> Option<Monitor> {
+fn monitor(report: &mut Report, node: &Node, path: &str, routed: bool) -> Option<Monitor> {
     let mut fields = Fields::open(report, node, path)?;
     let name = fields.require(report, "name", "name the monitor: `name: errors`");
     let name = name.and_then(|node| report.name(node, &fields.join("name")));
     let metric = metric::read(report, &mut fields);
+    if let (Some(Metric::Router(_)), Some(at), false) = (&metric, fields.key_at("router"), routed) {
+        let message = format!("`{path}` watches the router, and there is none");
+        report.error(at, codes::NO_ROUTER, message, "add `router:`, or watch something else");
+    }
     let bounds = bounds(report, &mut fields, metric.as_ref());
-    let every = fields.get("every").map(|node| report.duration(node, &fields.join("every")));
+    let every = fields.get("every").map(|node| report.time_limit(node, &fields.join("every")));
     let failures = fields.get("failures");
     let failures = failures.map(|node| report.number(node, &fields.join("failures"), 1..=100));
     let of = fields.get("of").map(|node| report.number(node, &fields.join("of"), 1..=1000));
@@ -133,6 +139,14 @@ fn bounds(
         let message = format!("`{path}` always fails: nothing is between {below} and {above}");
         let help = "let `fail-below` be the smaller one";
         report.error(fields.at, codes::CAPACITY, message, help);
+    }
+    let rate = matches!(metric, Some(Metric::Router(RouterMetric::ErrorRate)));
+    if let Some(above) = above.filter(|above| rate && *above >= 1.0)
+        && let Some(at) = fields.key_at("fail-above")
+    {
+        let message = format!("`{path}` never fails: no error rate is above {above}");
+        let help = format!("write `fail-above: {above}%`, or a number below 1");
+        report.error(at, codes::CAPACITY, message, help);
     }
     (above, below)
 }

@@ -5,7 +5,7 @@ use crate::spec::codes;
 use crate::spec::decode::{self, Fields, Report};
 use crate::spec::group::{
     Drain, Group, Health, HooksPolicy, NewerDeployment, OfflineHosts, Rollback, RollbackOn, Zones,
-    alias, analysis, budget, check, hosts, instances, monitor, router, storage, strategy,
+    analysis, budget, check, hosts, instances, monitor, router, storage, strategy,
 };
 use crate::spec::problem::Parsed;
 use crate::spec::yaml::Node;
@@ -41,15 +41,18 @@ pub(crate) fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Group> {
     let instances = instances.and_then(|node| instances::read(report, node, hosts.as_ref()));
     let shape = match top.get("strategy") {
         Some(node) => strategy::read(report, node),
-        None => alias::shape("rolling"),
+        None => Some(strategy::default()),
     };
     let min_healthy = top.get("min-healthy");
     let min_healthy = min_healthy.and_then(|node| report.amount_or_zero(node, "min-healthy"));
     let max_failures = top.get("max-failures").and_then(|node| budget::read(report, node));
     let rollback = top.get("rollback").and_then(|node| rollback(report, node));
     let health = top.get("health").and_then(|node| health(report, node));
-    let router = top.get("router").and_then(|node| router::read(report, node));
-    let monitors = top.get("monitors").map(|node| monitor::read(report, node));
+    let tried = shape.as_ref().is_none_or(|shape| shape.strategy.tries());
+    let router = top.get("router").and_then(|node| router::read(report, node, tried));
+    let monitors = top.get("monitors");
+    let routed = top.key_at("router").is_some();
+    let monitors = monitors.map(|node| monitor::read(report, node, routed));
     let analysis = top.get_or_null("analysis").and_then(|node| analysis::read(report, node));
     let drain = top.get("drain").and_then(|node| drain(report, node));
     let zones = top.get("zones").and_then(|node| zones(report, node));
@@ -61,15 +64,28 @@ pub(crate) fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Group> {
     let ignore = top.get("ignore-stop-failures");
     let ignore = ignore.and_then(|node| report.boolean(node, "ignore-stop-failures"));
     let hooks = top.get("hooks").and_then(|node| hooks(report, node));
-    let timeout = top.get("timeout").and_then(|node| report.duration(node, "timeout"));
+    let timeout = top.get("timeout").and_then(|node| report.time_limit(node, "timeout"));
     let offline = top.get("offline").and_then(|node| report.choice(node, "offline", &OFFLINE));
     let newer = top.get("newer").and_then(|node| report.choice(node, "newer", &NEWER));
     let allowed = windows(report, &mut top, "windows");
     let freeze = windows(report, &mut top, "freeze");
+    check::windows(report, &top, &allowed, &freeze);
+    check::timeouts(report, &top, timeout, hooks.as_ref(), health.as_ref());
     let monitors = monitors.unwrap_or_default();
-    check::check(report, &top, shape.as_ref(), min_healthy, &monitors);
+    let draft = check::Draft {
+        hosts: hosts.as_ref(),
+        instances: instances.as_ref(),
+        shape: shape.as_ref(),
+        min_healthy,
+        max_failures,
+        router: router.as_ref(),
+        monitors: &monitors,
+        analysis: analysis.as_ref(),
+        zones: zones.as_ref(),
+    };
+    check::check(report, &top, &draft);
     top.finish(report);
-    let alias::Shape { strategy, min_healthy: implied } = shape?;
+    let strategy::Shape { strategy, min_healthy: implied, .. } = shape?;
     Some(Group {
         version: version?,
         name: name?,
@@ -203,7 +219,7 @@ fn zones(report: &mut Report, node: &Node) -> Option<Zones> {
 
 fn hooks(report: &mut Report, node: &Node) -> Option<HooksPolicy> {
     let mut fields = Fields::open(report, node, "hooks")?;
-    let timeout = fields.get("timeout").and_then(|node| report.duration(node, "hooks.timeout"));
+    let timeout = fields.get("timeout").and_then(|node| report.time_limit(node, "hooks.timeout"));
     let pairs = match fields.get("env") {
         Some(node) => report.scalars(node, "hooks.env"),
         None => Vec::new(),

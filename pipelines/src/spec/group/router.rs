@@ -92,7 +92,8 @@ impl Balancer {
 const KINDS: [&str; 2] = ["haproxy", "nginx"];
 const SOCKET: &str = "/run/haproxy/admin.sock";
 
-pub(super) fn read(report: &mut Report, node: &Node) -> Option<Router> {
+/// `tried` says whether the strategy tries the new revision beside the old one.
+pub(super) fn read(report: &mut Report, node: &Node, tried: bool) -> Option<Router> {
     let mut fields = Fields::open(report, node, "router")?;
     let balancer = balancer(report, &mut fields);
     let port = fields.get("port").map(|node| report.number(node, "router.port", 1..=65_535));
@@ -104,7 +105,11 @@ pub(super) fn read(report: &mut Report, node: &Node) -> Option<Router> {
             let message = "nginx does not check its servers: `check` has no effect";
             report.error(at, codes::IGNORED_KEY, message, "remove it; `health` is what counts");
         }
-        if let Some(at) = fields.key_at("cohorts").filter(|_| !balancer.has_cohorts()) {
+        if let Some(at) = fields.key_at("cohorts").filter(|_| !tried) {
+            let message = "the strategy tries no revision beside the other: no `cohorts` for it";
+            let help = "choose canary, linear or blue-green, or remove it";
+            report.error(at, codes::IGNORED_KEY, message, help);
+        } else if let Some(at) = fields.key_at("cohorts").filter(|_| !balancer.has_cohorts()) {
             let (next, message) = match balancer {
                 Balancer::Haproxy { .. } => ("next-backend", "cohorts need a second backend"),
                 Balancer::Nginx { .. } => ("next-upstream", "cohorts need a second upstream"),
@@ -193,11 +198,11 @@ fn next(
 fn check(report: &mut Report, node: &Node) -> Option<Check> {
     let default = Check::default();
     if node.text().is_some() {
-        let every = report.duration(node, "router.check")?;
+        let every = report.time_limit(node, "router.check")?;
         return Some(Check { every, ..default });
     }
     let mut fields = Fields::open(report, node, "router.check")?;
-    let every = fields.get("every").map(|node| report.duration(node, "router.check.every"));
+    let every = fields.get("every").map(|node| report.time_limit(node, "router.check.every"));
     let mut count = |report: &mut Report, key, default| match fields.get(key) {
         Some(node) => report.number(node, &fields.join(key), 1..=100),
         None => Some(default),
