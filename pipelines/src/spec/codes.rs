@@ -60,7 +60,7 @@ codes! {
         "A key of the other buildspec version; ignored in this one.";
     RESERVED_VARIABLE = "reserved-variable", "A variable name that belongs to the build service.";
     BAD_VARIABLE = "bad-variable", "Not a usable environment variable name.";
-    LITERAL_VALUE = "literal-value", "`$NAME` in a value that is never expanded.";
+    LITERAL_VALUE = "literal-value", "A name in a value that is never replaced by what it stands for.";
     SECRET_REFERENCE = "secret-reference", "A secret reference that cannot be read.";
     DUPLICATE_VARIABLE = "duplicate-variable", "One variable is set by two sources.";
     SHELL = "shell", "A shell outside the documented ones.";
@@ -96,6 +96,8 @@ codes! {
     TOO_EARLY = "too-early", "An artifact used before it is made.";
     NO_INPUT = "no-input", "An action that has to be told which artifact it takes.";
     UNREACHABLE_QUORUM = "unreachable-quorum", "More approvals wanted than there are approvers.";
+    RESERVED_NAME = "reserved-name", "A name that stands for something else.";
+    UNSET_VARIABLE = "unset-variable", "A variable that nobody gives a value when a run starts.";
     BAD_URL = "bad-url", "Not a URL of an allowed kind.";
     BAD_SCHEDULE = "bad-schedule", "A cron expression, time or zone that cannot be read, or never comes.";
     BAD_REFERENCE = "bad-reference", "A `#{namespace.name}` that names nothing.";
