@@ -40,9 +40,9 @@ pub(super) fn check(report: &mut Report, freezes: &[Found], stages: &[StageDraft
             report.error(*at, codes::UNKNOWN_NAME, message, suggest::help(stage, &names));
         }
     }
-    let all = freezes.iter().filter(|(_, freeze, _)| freeze.stages.is_empty());
-    let windows: Vec<_> = all.clone().map(|(_, freeze, _)| &freeze.window).collect();
-    if let Some((at, ..)) = all.last()
+    let all = || freezes.iter().filter(|(_, freeze, _)| freeze.stages.is_empty());
+    let windows: Vec<_> = all().map(|(_, freeze, _)| &freeze.window).collect();
+    if let Some((at, ..)) = all().next_back()
         && never_opens(&[], &windows)
     {
         let message = "no stage after the first can ever start: all of the time is frozen";
