@@ -120,6 +120,8 @@ fn router(report: &mut Report, top: &Fields<'_>, strategy: &Strategy) {
             let message = "blue-green switches traffic, and there is no router to do it";
             report.error(at, codes::NO_ROUTER, message, "add `router:`");
         }
+        // With `analysis`, its error says that the router is missing.
+        Strategy::Canary { .. } | Strategy::Linear { .. } if top.key_at("analysis").is_some() => {}
         Strategy::Canary { .. } | Strategy::Linear { .. } => {
             let message = "without a router, weights are shares of the hosts";
             report.warn(at, codes::NO_ROUTER, message, "add `router:` to shift traffic exactly");

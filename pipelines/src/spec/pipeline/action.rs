@@ -22,6 +22,8 @@ pub(super) struct Draft {
     pub kind: &'static str,
     /// Texts in which `#{namespace.name}` is replaced.
     pub texts: Vec<Placed>,
+    /// A key is misspelt, and may be the one that seems to be missing.
+    pub misspelt: bool,
     pub timeout: Option<Millis>,
     pub timeout_at: Option<Mark>,
     pub retries: u32,
@@ -72,6 +74,7 @@ pub(super) fn read(report: &mut Report, node: &Node, path: &str) -> Option<Draft
     draft.retries = retries.unwrap_or(0);
     draft.retries_at = fields.key_at("retries");
     work::read(report, &mut fields, &mut draft);
+    draft.misspelt |= !fields.unknown().is_empty();
     fields.finish(report);
     Some(draft)
 }

@@ -153,7 +153,9 @@ fn fill_inputs(report: &mut Report, stages: &mut [StageDraft]) {
     let outputs = |source: bool, upto: usize, stages: &[StageDraft]| -> Vec<String> {
         let drafts = stages[..upto].iter().flat_map(|stage| &stage.actions);
         let drafts = drafts.filter(|draft| (draft.kind == "source") == source);
-        drafts.flat_map(|draft| draft.outputs.iter().map(|(_, name)| name.clone())).collect()
+        let names: BTreeSet<&String> =
+            drafts.flat_map(|draft| draft.outputs.iter().map(|(_, name)| name)).collect();
+        names.into_iter().cloned().collect()
     };
     for index in 0..stages.len() {
         let sources = outputs(true, index, stages);
@@ -185,6 +187,9 @@ fn fill_inputs(report: &mut Report, stages: &mut [StageDraft]) {
 fn fill(report: &mut Report, draft: &mut Draft, candidates: &[String], what: &str) {
     if let [only] = candidates {
         draft.inputs.push((draft.at(), only.clone()));
+        return;
+    }
+    if draft.misspelt {
         return;
     }
     let message = match candidates {

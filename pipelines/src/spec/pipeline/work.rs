@@ -38,6 +38,7 @@ pub(super) fn read(report: &mut Report, fields: &mut Fields<'_>, draft: &mut Dra
         "invoke" => invoke(report, &mut fields, draft).map(Work::Invoke),
         kind => build(report, &mut fields, draft, kind == "test").map(Work::Build),
     };
+    draft.misspelt = !fields.unknown().is_empty();
     fields.finish(report);
 }
 

@@ -190,6 +190,17 @@ fn headers_are_headers() {
 }
 
 #[test]
+fn a_misspelt_key_is_not_missing_as_well() {
+    let make = "{name: m, build: {image: x}, outputs: [one, two]}";
+    let next = |action: &str| {
+        with(&format!("  - {{name: n, actions: [{make}]}}\n  - {{name: o, actions: [{action}]}}\n"))
+    };
+    check(&next("{name: d, deploy: {group: g, artefact: one}}"), &["E unknown-key 8:54"]);
+    check(&next("{name: d, input: [one], deploy: {group: g}}"), &["E unknown-key 8:35"]);
+    check(&next("{name: d, deploy: {group: g}}"), &["E no-input 8:25"]);
+}
+
+#[test]
 fn empty_patterns_are_not_printed() {
     let printed = read(&with("")).normalised();
     assert_eq!(printed["triggers"][0]["push"].get("paths"), None);
