@@ -15,6 +15,7 @@ mod metric;
 mod model;
 mod monitor;
 mod number;
+mod parts;
 mod read;
 mod router;
 mod storage;
