@@ -62,7 +62,7 @@ codes! {
         "A key of the other buildspec version; ignored in this one.";
     RESERVED_VARIABLE = "reserved-variable", "A variable name that belongs to the build service.";
     BAD_VARIABLE = "bad-variable", "Not a usable environment variable name.";
-    LITERAL_VALUE = "literal-value", "`$NAME` in a value that is never expanded.";
+    LITERAL_VALUE = "literal-value", "A name in a value that is never replaced by what it stands for.";
     SECRET_REFERENCE = "secret-reference", "A secret reference that cannot be read.";
     DUPLICATE_VARIABLE = "duplicate-variable", "One variable is set by two sources.";
     SHELL = "shell", "A shell outside the documented ones.";
@@ -98,14 +98,18 @@ codes! {
     TOO_EARLY = "too-early", "An artifact used before it is made.";
     NO_INPUT = "no-input", "An action that has to be told which artifact it takes.";
     UNREACHABLE_QUORUM = "unreachable-quorum", "More approvals wanted than there are approvers.";
+    RESERVED_NAME = "reserved-name", "A name that stands for something else.";
+    UNSET_VARIABLE = "unset-variable", "A variable that nobody gives a value when a run starts.";
     BAD_URL = "bad-url", "Not a URL of an allowed kind.";
-    BAD_SCHEDULE = "bad-schedule", "A cron expression, time or zone that cannot be read.";
+    BAD_SCHEDULE = "bad-schedule", "A cron expression, time or zone that cannot be read, or never comes.";
     BAD_REFERENCE = "bad-reference", "A `#{namespace.name}` that names nothing.";
     // Group.
     CAPACITY = "capacity", "Numbers with which no deployment can ever succeed.";
     CAPACITY_DOUBT = "capacity-doubt",
         "Numbers that contradict each other; the stricter one rules.";
-    NO_ROUTER = "no-router", "A strategy that shifts traffic, and no router to do it.";
+    NO_HOLD = "no-hold", "A step of a canary that is over as soon as it began.";
+    NO_INSTANCES = "no-instances", "A strategy that makes new hosts, and nothing to make them.";
+    NO_ROUTER = "no-router", "Something that shifts or counts traffic, and no router to do it.";
     NO_HOSTS = "no-hosts", "A group that selects no host.";
 }
 
