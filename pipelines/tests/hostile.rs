@@ -53,21 +53,49 @@ fn hostile_files_are_refused_quickly() {
         ("zero bytes", mebibyte("\0"), "yaml-syntax"),
     ];
     for (name, text, code) in cases {
-        for kind in Kind::ALL {
-            let start = Instant::now();
-            let problems = lint(kind, &text);
-            let took = start.elapsed();
-            assert!(took < LIMIT, "{name} as {}: {took:?}", kind.as_str());
-            assert!(problems.iter().any(|p| p.is_error()), "{name} as {}", kind.as_str());
-            assert!(problems.len() <= 1001, "{name}: {} problems", problems.len());
-            let found = problems.iter().any(|problem| problem.code.contains(code));
-            assert!(
-                found,
-                "{name} as {}: {:#?}",
-                kind.as_str(),
-                &problems[..problems.len().min(3)]
-            );
-            println!("{name:24} {:10} {took:?}", kind.as_str());
-        }
+        quick(name, &text, &Kind::ALL, code);
+    }
+}
+
+/// Entries of lists that are compared with each other.
+#[test]
+fn lists_of_more_than_anybody_writes_are_refused_quickly() {
+    let many = |count: usize, make: fn(usize) -> String| (0..count).map(make).collect::<String>();
+    let group =
+        |rest: String| format!("group: g\napplication: a\nhosts: {{tags: {{a: b}}}}\n{rest}");
+    let stage = "name: p\nstages:\n  - {name: s, actions: [{name: a, source: {repository: r}}]}\n";
+    let action =
+        |n| format!("      - {{name: b{n}, needs: [b{n}], build: {{image: '#{{a.x}}'}}}}\n");
+    let monitor = |n| format!("  - {{name: m{n}, http: 'http://x/'}}\n");
+    let tag = |n| format!("    - tags: {{k: v{n}}}\n");
+    let wide =
+        format!("group: g\napplication: a\nhosts:\n  selector:\n   all:\n{}", many(30_000, tag));
+    quick(
+        "monitors",
+        &group(format!("monitors:\n{}", many(20_000, monitor))),
+        &[Kind::Group],
+        "too-large",
+    );
+    let shared = format!("shared:\n{}", many(40_000, |n| format!("  - /srv/{n}\n")));
+    quick("shared paths", &group(shared), &[Kind::Group], "too-large");
+    quick("selectors", &(wide + "strategy: nothing\n"), &[Kind::Group], "bad-value");
+    let actions = format!("{stage}  - name: t\n    actions:\n{}", many(12_000, action));
+    quick("actions", &actions, &[Kind::Pipeline], "too-large");
+    let triggers = format!("{stage}triggers:\n{}", "  - push\n".repeat(80_000));
+    quick("triggers", &triggers, &[Kind::Pipeline], "too-large");
+}
+
+#[track_caller]
+fn quick(name: &str, text: &str, kinds: &[Kind], code: &str) {
+    for &kind in kinds {
+        let start = Instant::now();
+        let problems = lint(kind, text);
+        let took = start.elapsed();
+        assert!(took < LIMIT, "{name} as {}: {took:?}", kind.as_str());
+        assert!(problems.iter().any(|p| p.is_error()), "{name} as {}", kind.as_str());
+        assert!(problems.len() <= 1001, "{name}: {} problems", problems.len());
+        let found = problems.iter().any(|problem| problem.code.contains(code));
+        assert!(found, "{name} as {}: {:#?}", kind.as_str(), &problems[..problems.len().min(3)]);
+        println!("{name:24} {:10} {took:?}", kind.as_str());
     }
 }

@@ -23,6 +23,7 @@ pub mod pipeline;
 mod print;
 mod problem;
 mod schedule;
+mod short;
 mod text;
 #[cfg(test)]
 mod trial;

@@ -150,6 +150,6 @@ fn start(report: &mut Report, top: &mut Fields<'_>) -> Start {
 
 fn windows(report: &mut Report, top: &mut Fields<'_>, key: &'static str) -> Vec<Window> {
     let Some(node) = top.get(key) else { return Vec::new() };
-    let items = report.list(node, key).iter().enumerate();
+    let items = report.short_list(node, key).iter().enumerate();
     items.filter_map(|(index, item)| report.window(item, &format!("{key}[{index}]"))).collect()
 }
