@@ -17,7 +17,7 @@ macro_rules! codes {
 codes! {
     // The text itself.
     MORE = "more-problems", "There are more problems than anybody reads; the rest is counted.";
-    TOO_LARGE = "too-large", "The file is larger than 1 MiB, or aliases would make it so.";
+    TOO_LARGE = "too-large", "The file is larger than 1 MiB, or aliases would make it so; or a list is too long.";
     TOO_DEEP = "too-deep", "Values are nested more than 64 levels deep.";
     EMPTY_FILE = "empty-file", "The file holds nothing but spaces and comments.";
     SYNTAX = "yaml-syntax", "The text is not YAML.";

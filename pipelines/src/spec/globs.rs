@@ -69,7 +69,7 @@ impl Report {
         let texts = match node.text().filter(|_| !node.is_null()) {
             Some(text) => vec![(node, text.to_owned())],
             None => self
-                .list(node, path)
+                .short_list(node, path)
                 .iter()
                 .filter_map(|item| Some((item, self.word(item, path)?)))
                 .collect(),

@@ -25,6 +25,7 @@ mod print;
 mod problem;
 mod schedule;
 mod schema;
+mod short;
 mod text;
 #[cfg(test)]
 mod trial;

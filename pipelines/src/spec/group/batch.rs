@@ -71,7 +71,7 @@ impl Report {
         if node.text().is_some() {
             return self.amount(node, path).map(Batch::from);
         }
-        let items = self.list(node, path);
+        let items = self.short_list(node, path);
         if items.is_empty() {
             let message = format!("`{path}` is empty");
             self.error(node.at, codes::MISSING_KEY, message, "write 2, 25%, or [1, 10%, 50%]");

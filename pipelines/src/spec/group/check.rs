@@ -44,6 +44,12 @@ pub(super) fn place(top: &Fields<'_>, key: &str) -> Mark {
     top.key_at(key).unwrap_or(top.at)
 }
 
+/// As [`Fields::key_at`], where the key says something.
+pub(super) fn said(top: &Fields<'_>, key: &str) -> Option<Mark> {
+    let mut entries = top.entries();
+    entries.find(|(name, _, node)| *name == key && !node.is_null()).map(|(_, at, _)| at)
+}
+
 /// Hosts that there can be none of.
 fn selection(report: &mut Report, top: &Fields<'_>, draft: &Draft<'_>) {
     let Some(hosts) = draft.hosts else { return };
@@ -79,7 +85,7 @@ fn instances(report: &mut Report, top: &Fields<'_>, shape: &Shape, draft: &Draft
         Strategy::Canary { .. } | Strategy::Linear { .. } => return,
         Strategy::AllAtOnce | Strategy::Rolling { .. } => (false, false),
     };
-    match (needed, top.key_at("instances")) {
+    match (needed, said(top, "instances")) {
         (true, None) => {
             let message = format!("{kind} makes new hosts, and nothing says how");
             let help = if matches!(shape.strategy, Strategy::BlueGreen { .. }) {
@@ -111,7 +117,7 @@ fn instances(report: &mut Report, top: &Fields<'_>, shape: &Shape, draft: &Draft
 }
 
 fn router(report: &mut Report, top: &Fields<'_>, strategy: &Strategy) {
-    if top.key_at("router").is_some() {
+    if said(top, "router").is_some() {
         return;
     }
     let at = place(top, "strategy");
@@ -135,7 +141,7 @@ fn router(report: &mut Report, top: &Fields<'_>, strategy: &Strategy) {
 }
 
 fn drain(report: &mut Report, top: &Fields<'_>) {
-    if let (Some(at), None) = (top.key_at("drain"), top.key_at("router")) {
+    if let (Some(at), None) = (said(top, "drain"), said(top, "router")) {
         let message = "without a router nothing is drained: `drain` has no effect";
         report.warn(at, codes::IGNORED_KEY, message, "add `router:`, or remove it");
     }
@@ -147,7 +153,7 @@ fn analysis(report: &mut Report, top: &Fields<'_>, shape: &Shape, draft: &Draft<
         let kind = shape.strategy.kind();
         let message = format!("{kind} compares no two revisions: `analysis` has no effect");
         report.error(at, codes::IGNORED_KEY, message, "choose canary or linear, or remove it");
-    } else if top.key_at("router").is_none() {
+    } else if said(top, "router").is_none() {
         let message = "`analysis` compares what a router counts, and there is none";
         report.error(at, codes::NO_ROUTER, message, "add `router:`, or use `monitors`");
     } else if let (Some(analysis), Strategy::Canary { steps, .. }) =

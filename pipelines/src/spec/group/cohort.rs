@@ -29,7 +29,7 @@ pub enum CohortBy {
 
 pub(super) fn read(report: &mut Report, node: &Node) -> Vec<Cohort> {
     let mut cohorts: Vec<Cohort> = Vec::new();
-    for (index, item) in report.list(node, "router.cohorts").iter().enumerate() {
+    for (index, item) in report.short_list(node, "router.cohorts").iter().enumerate() {
         let path = format!("router.cohorts[{index}]");
         let Some(cohort) = cohort(report, item, &path) else { continue };
         if cohorts.contains(&cohort) {

@@ -10,6 +10,8 @@ use std::fmt;
 
 /// More alternatives than this are not looked at: nobody writes them by hand.
 const ALTERNATIVES_MAX: usize = 256;
+/// Nor alternatives with more wishes than this: each is compared with each.
+const WISHES_MAX: usize = 256;
 
 #[derive(Clone, Copy)]
 struct Wish<'s> {
@@ -35,6 +37,9 @@ pub(super) fn contradiction(
     let mut all = vec![wishes(tags, true).collect()];
     for selector in selectors {
         all = both(&all, &expand(selector, true)?)?;
+    }
+    if all.iter().any(|wishes| wishes.len() > WISHES_MAX) {
+        return None;
     }
     let mut clashes = all.iter().map(clash);
     let first = clashes.next()??;
@@ -71,7 +76,8 @@ fn expand(selector: &Selector, holds: bool) -> Option<Vec<Alternative<'_>>> {
 
 /// Every alternative of one with every alternative of the other.
 fn both<'s>(a: &[Alternative<'s>], b: &[Alternative<'s>]) -> Option<Vec<Alternative<'s>>> {
-    if a.len() * b.len() > ALTERNATIVES_MAX {
+    let long = |all: &[Alternative<'_>]| all.iter().any(|wishes| wishes.len() > WISHES_MAX);
+    if a.len() * b.len() > ALTERNATIVES_MAX || long(a) || long(b) {
         return None;
     }
     let pairs = a.iter().flat_map(|first| b.iter().map(move |second| (first, second)));

@@ -64,7 +64,7 @@ const EVERY: Millis = Millis::from_secs(30);
 /// `routed` says whether the group has a router.
 pub(super) fn read(report: &mut Report, node: &Node, routed: bool) -> Vec<Monitor> {
     let mut monitors: Vec<Monitor> = Vec::new();
-    for (index, item) in report.list(node, "monitors").iter().enumerate() {
+    for (index, item) in report.short_list(node, "monitors").iter().enumerate() {
         let path = format!("monitors[{index}]");
         let Some(monitor) = monitor(report, item, &path, routed) else { continue };
         if monitors.iter().any(|other| other.name == monitor.name) {

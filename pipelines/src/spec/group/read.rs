@@ -45,7 +45,7 @@ pub(crate) fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Group> {
     let health = top.get("health").and_then(|node| parts::health(report, node));
     let tried = shape.as_ref().is_none_or(|shape| shape.strategy.tries());
     let router = top.get("router").and_then(|node| router::read(report, node, tried));
-    let routed = top.key_at("router").is_some();
+    let routed = check::said(&top, "router").is_some();
     let monitors = top.get("monitors").map(|node| monitor::read(report, node, routed));
     let analysis = top.get_or_null("analysis").and_then(|node| analysis::read(report, node));
     let drain = top.get("drain").and_then(|node| parts::drain(report, node));
@@ -150,6 +150,6 @@ fn start(report: &mut Report, top: &mut Fields<'_>) -> Start {
 
 fn windows(report: &mut Report, top: &mut Fields<'_>, key: &'static str) -> Vec<Window> {
     let Some(node) = top.get(key) else { return Vec::new() };
-    let items = report.list(node, key).iter().enumerate();
+    let items = report.short_list(node, key).iter().enumerate();
     items.filter_map(|(index, item)| report.window(item, &format!("{key}[{index}]"))).collect()
 }

@@ -20,7 +20,7 @@ pub struct Router {
     #[schemars(range(min = 1))]
     pub port: Option<u16>,
     /// The balancer's own check of a server.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Check::is_default")]
     pub check: Check,
     /// Requests that go to the new revision while it is being tried, whatever the weights.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -90,6 +90,13 @@ impl Default for Check {
     }
 }
 
+impl Check {
+    /// Then it goes unsaid, because not every balancer has one.
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl Balancer {
     /// The agent that drives it.
     #[must_use]
@@ -120,15 +127,19 @@ pub(super) fn read(report: &mut Report, node: &Node, tried: bool) -> Option<Rout
     let cohorts = fields.get("cohorts");
     let cohorts = cohorts.map(|node| cohort::read(report, node)).unwrap_or_default();
     if let Some(balancer) = &balancer {
-        if let (Balancer::Nginx { .. }, Some(at)) = (balancer, fields.key_at("check")) {
+        if let (Balancer::Nginx { .. }, Some(_), Some(at)) =
+            (balancer, check, fields.key_at("check"))
+        {
             let message = "nginx does not check its servers: `check` has no effect";
             report.error(at, codes::IGNORED_KEY, message, "remove it; `health` is what counts");
         }
-        if let Some(at) = fields.key_at("cohorts").filter(|_| !tried) {
+        if let Some(at) = fields.key_at("cohorts").filter(|_| !tried && !cohorts.is_empty()) {
             let message = "the strategy tries no revision beside the other: no `cohorts` for it";
             let help = "choose canary, linear or blue-green, or remove it";
             report.error(at, codes::IGNORED_KEY, message, help);
-        } else if let Some(at) = fields.key_at("cohorts").filter(|_| !balancer.has_cohorts()) {
+        } else if let Some(at) =
+            fields.key_at("cohorts").filter(|_| !balancer.has_cohorts() && !cohorts.is_empty())
+        {
             let (next, message) = match balancer {
                 Balancer::Haproxy { .. } => ("next-backend", "cohorts need a second backend"),
                 Balancer::Nginx { .. } => ("next-upstream", "cohorts need a second upstream"),

@@ -91,7 +91,7 @@ pub(super) fn keep_releases(report: &mut Report, node: &Node) -> Option<KeepRele
 /// A list of paths, or of `{path, kind}`.
 pub(super) fn shared(report: &mut Report, node: &Node) -> Vec<SharedPath> {
     let mut paths: Vec<SharedPath> = Vec::new();
-    for (index, item) in report.list(node, "shared").iter().enumerate() {
+    for (index, item) in report.short_list(node, "shared").iter().enumerate() {
         let at = format!("shared[{index}]");
         let Some(found) = shared_path(report, item, &at) else { continue };
         if let Some(other) = paths.iter().find(|other| overlap(&other.path, &found.path)) {

@@ -88,7 +88,7 @@ pub(super) fn names(
     let Some(node) = fields.get(key) else { return Vec::new() };
     let path = fields.join(key);
     let mut names: Vec<Placed> = Vec::new();
-    for item in report.list(node, &path) {
+    for item in report.short_list(node, &path) {
         let Some(name) = report.name(item, &path) else { continue };
         if names.iter().any(|(_, other)| *other == name) {
             let message = format!("`{path}`: '{name}' is there twice");

@@ -32,7 +32,7 @@ pub(super) fn read(
     let (mut groups, mut wrong) = (false, false);
     if let Some(node) = fields.get("approvers") {
         let path = fields.join("approvers");
-        for item in report.list(node, &path) {
+        for item in report.short_list(node, &path) {
             let Some(text) = report.word(item, &path) else { continue };
             let (kind, name) = text.split_once(':').unwrap_or(("user", &text));
             if !matches!(kind, "user" | "group") || !is_name(name) {

@@ -6,8 +6,19 @@ use crate::spec::graph;
 use crate::spec::pipeline::action::{Draft, Placed};
 use crate::spec::pipeline::stage::StageDraft;
 use crate::spec::pipeline::{Deploy, Work};
+use crate::spec::short::ENTRIES_MAX;
 use crate::spec::yaml::Mark;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Whether there are few enough actions to look at each beside each other; says so if not.
+pub(super) fn is_comparable(report: &mut Report, stages: &[StageDraft]) -> bool {
+    let mut actions = stages.iter().flat_map(|stage| &stage.actions).map(Draft::at);
+    let action = actions.nth(ENTRIES_MAX);
+    let Some(at) = action.or(stages.get(ENTRIES_MAX).map(|stage| stage.at)) else { return true };
+    let message = format!("more than {ENTRIES_MAX} stages or actions in one pipeline");
+    report.error(at, codes::TOO_LARGE, message, "split the pipeline");
+    false
+}
 
 pub(super) fn check(report: &mut Report, stages: &mut [StageDraft]) {
     unique_names(report, stages);

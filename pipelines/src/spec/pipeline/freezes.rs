@@ -14,14 +14,14 @@ pub(super) type Found = (Mark, Freeze, Vec<Placed>);
 /// The list of freezes.
 pub(super) fn read(report: &mut Report, node: &Node) -> Vec<Found> {
     let mut freezes = Vec::new();
-    for (index, item) in report.list(node, "freeze").iter().enumerate() {
+    for (index, item) in report.short_list(node, "freeze").iter().enumerate() {
         let Some(mut fields) = Fields::open(report, item, &format!("freeze[{index}]")) else {
             continue;
         };
         let mut named: Vec<Placed> = Vec::new();
         if let Some(node) = fields.get("stages") {
             let path = fields.join("stages");
-            let items = report.list(node, &path);
+            let items = report.short_list(node, &path);
             named.extend(items.iter().filter_map(|n| Some((n.at, report.name(n, &path)?))));
         }
         let window = report.window_fields(&mut fields);

@@ -38,14 +38,15 @@ pub(crate) fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Pipeline>
         None => Vec::new(),
     };
     top.finish(report);
-    check::check(report, &mut stages);
-    let names: Vec<&str> = variables.iter().map(|(_, name, _)| name.as_str()).collect();
-    references::check(report, &stages, &names);
     let sources = source_branches(&stages);
-    let written = triggers.as_deref().unwrap_or_default();
-    trigger::check(report, written, &sources);
-    freezes::check(report, &freeze, &stages);
-    sense::check(report, &stages, &sense::Pipeline { mode, timeout });
+    if check::is_comparable(report, &stages) {
+        check::check(report, &mut stages);
+        let names: Vec<&str> = variables.iter().map(|(_, name, _)| name.as_str()).collect();
+        references::check(report, &stages, &names);
+        trigger::check(report, triggers.as_deref().unwrap_or_default(), &sources);
+        freezes::check(report, &freeze, &stages);
+        sense::check(report, &stages, &sense::Pipeline { mode, timeout });
+    }
     let automatic = triggers.as_ref().is_none_or(|triggers| !triggers.is_empty());
     sense::variables(report, &variables, automatic && !sources.is_empty());
     let variables = variables.into_iter().map(|(_, name, variable)| (name, variable)).collect();
@@ -113,7 +114,7 @@ fn variables(report: &mut Report, node: &Node) -> Vec<(Mark, String, Variable)> 
 
 fn triggers(report: &mut Report, node: &Node) -> Vec<trigger::Placed> {
     let mut triggers: Vec<trigger::Placed> = Vec::new();
-    for (index, item) in report.list(node, "triggers").iter().enumerate() {
+    for (index, item) in report.short_list(node, "triggers").iter().enumerate() {
         let path = format!("triggers[{index}]");
         let Some(found) = trigger::read(report, item, &path) else { continue };
         if triggers.iter().any(|other| other.trigger == found.trigger) {

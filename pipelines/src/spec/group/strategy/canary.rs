@@ -13,7 +13,7 @@ pub(super) fn read(report: &mut Report, fields: &mut Fields<'_>) -> Option<Shape
     let node = fields.require(report, "steps", help);
     let bake = time(report, fields, "bake", Millis::ZERO);
     let node = node?;
-    let items = report.list(node, "strategy.canary.steps");
+    let items = report.short_list(node, "strategy.canary.steps");
     if items.is_empty() && node.text().is_none() {
         report.error(node.at, codes::MISSING_KEY, "a canary without steps", help);
     }
@@ -47,7 +47,7 @@ fn step(report: &mut Report, node: &Node, path: &str, shape: &mut Shape) -> Opti
     let mut analyse = Vec::new();
     if let Some(node) = fields.get("analyse") {
         let path = fields.join("analyse");
-        for item in report.list(node, &path) {
+        for item in report.short_list(node, &path) {
             let Some(name) = report.name(item, &path) else { continue };
             shape.analysed.push((item.at, name.clone()));
             analyse.push(name);

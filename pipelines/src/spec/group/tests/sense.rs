@@ -30,6 +30,12 @@ fn hosts_are_made_where_a_strategy_wants_them() {
         check_after(&format!("{strategy}{INSTANCES}"), &[]);
     }
     check_after(&format!("{IN_PLACE}{INSTANCES}"), &["E ignored-key 5:1"]);
+    // A key that says nothing is no key.
+    check_after(&format!("{IN_PLACE}instances:\n"), &[]);
+    check_after(
+        "strategy: immutable\ninstances:\nrouter:\n",
+        &["E no-instances 4:1", "W no-router 4:1"],
+    );
     check_after(&format!("strategy: immutable\n{INSTANCES}"), &["W no-router 4:1"]);
     check_after(&format!("strategy: immutable\n{INSTANCES}{ROUTER}"), &["E missing-key 6:1"]);
     check_after(&format!("{CANARY}{ROUTER}{INSTANCES}"), &[]);
