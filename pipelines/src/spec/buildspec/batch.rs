@@ -122,14 +122,16 @@ impl Batch {
             .unwrap_or(0)
     }
 
-    /// Whether every build names a buildspec of its own, so that this file needs no phases.
-    pub(super) fn brings_buildspecs(&self) -> bool {
-        let tasks = || self.build_list.iter().chain(&self.build_graph);
+    /// The first build that would use this file's own phases, if there is one.
+    pub(super) fn without_buildspec(&self) -> Option<&str> {
+        let mut tasks = self.build_list.iter().chain(&self.build_graph);
         let matrix = self.build_matrix.as_ref();
-        self.build_fanout.is_none()
-            && tasks().all(|task| task.buildspec.is_some())
-            && matrix.is_none_or(|matrix| !matrix.dynamic.buildspec.is_empty())
-            && self.builds() > 0
+        match tasks.find(|task| task.buildspec.is_none()) {
+            Some(task) => Some(&task.identifier),
+            None if self.build_fanout.is_some() => Some("build-fanout"),
+            None if matrix.is_some_and(|m| m.dynamic.buildspec.is_empty()) => Some("build-matrix"),
+            None => None,
+        }
     }
 }
 

@@ -83,8 +83,11 @@ fn a_batch_needs_no_phases_where_every_build_brings_its_own() {
     };
     check("  build-list: [{identifier: a, buildspec: b.yml}]\n", &[]);
     check("  build-matrix: {dynamic: {buildspec: [a.yml, b.yml]}}\n", &[]);
-    check("  build-list: [{identifier: a}]\n", &["W empty-section 1:1"]);
-    check("  build-fanout: {parallelism: 2}\n", &["W empty-section 1:1"]);
+    check("  build-list: [{identifier: a}]\n", &["W empty-section 2:1"]);
+    check("  build-fanout: {parallelism: 2}\n", &["W empty-section 2:1"]);
+    let text = "version: 0.2\nbatch:\n  build-list:\n    - {identifier: a, buildspec: a.yml}\n    \
+                - {identifier: b}\n";
+    assert!(parse(text).problems[0].message.contains("`b`"));
 }
 
 #[test]

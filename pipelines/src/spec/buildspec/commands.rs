@@ -33,6 +33,10 @@ pub(super) fn read(
         report.warn(at, codes::EMPTY_SECTION, format!("`{path}` is empty"), help);
     }
     for (index, item) in items.iter().enumerate() {
+        // `- # text`, a comment in the author's eyes: nothing stands right behind its dash.
+        if item.text() == Some("") && item.is_null() && item.at.column > node.at.column + 1 {
+            continue;
+        }
         if let Some(text) = command(report, item, &format!("{path}[{index}]")) {
             commands.push((name, item.at, text));
         }

@@ -123,10 +123,11 @@ fn phases(report: &mut Report, top: &mut Fields<'_>, batch: Option<&Batch>) -> O
         let help = format!("indent `{key}` (line {}) below `phases:`", stray_at.line);
         report.error(at, codes::LOST_INDENTATION, message, help);
     } else if let Some(batch) = batch {
-        if !batch.brings_buildspecs() {
+        if let Some(task) = batch.without_buildspec() {
+            let at = top.key_at("batch").unwrap_or(at);
             let message =
-                "there are no phases: every task of the batch needs a buildspec of its own";
-            report.warn(at, codes::EMPTY_SECTION, message, "give each task its `buildspec:`");
+                format!("there are no phases, and `{task}` names no buildspec of its own");
+            report.warn(at, codes::EMPTY_SECTION, message, "give it a `buildspec:`, or add phases");
         }
     } else {
         let message = "no phase is there that could run";

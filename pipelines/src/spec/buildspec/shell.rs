@@ -97,9 +97,8 @@ pub(super) fn check(report: &mut Report, found: &FoundPhases, shell: Option<&str
         }
         if let Some(at) = first {
             let what = seen.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ");
-            let message = format!(
-                "{what}: bash has it, and `sh` of Debian, Ubuntu and Alpine images does not"
-            );
+            let message =
+                format!("{what}: bash has it, and `sh` of Debian and Ubuntu images does not");
             let help = "write `shell: bash` below `env:`, or what every `sh` knows";
             report.warn(at, codes::BASHISM, message, help);
         }
@@ -194,7 +193,7 @@ fn parameters(text: &[char]) -> Vec<String> {
     let mut found = Vec::new();
     for at in text.windows(2).enumerate().filter(|(_, two)| **two == ['$', '{']).map(|(at, _)| at) {
         let inside: String =
-            text[at + 2..].iter().take_while(|c| !matches!(c, '}' | '\n')).collect();
+            text[at + 2..].iter().take(64).take_while(|c| !matches!(c, '}' | '\n')).collect();
         if let Some(rest) = inside.strip_prefix('!') {
             if is_name(rest) {
                 found.push("${!NAME}".to_owned());

@@ -71,6 +71,7 @@ fn a_tab_hides_nothing_else_either() {
 fn commands_are_texts_in_a_list() {
     check_phases("  build:\n    commands:\n      - [ls]\n", &["E command-is-list 5:9"]);
     check_phases("  build:\n    commands:\n      -\n      - ls\n", &["W empty-command 5:8"]);
+    check_phases("  build:\n    commands:\n      - # make\n      - ls\n", &[]);
     check_phases("  build:\n    commands: make\n", &["W not-a-list 4:15"]);
     check_phases("  build:\n    commands: {a: b}\n", &["E wrong-type 4:15"]);
     check_phases("  build:\n    commands:\n", &["W empty-section 4:5"]);
