@@ -97,14 +97,14 @@ fn secondary(report: &mut Report, node: &Node) -> BTreeMap<String, ArtifactSet> 
 
 /// One set of files; `None` where `files` is wanted and not there.
 fn set(report: &mut Report, fields: &mut Fields<'_>, required: bool) -> Option<ArtifactSet> {
-    let files = if required {
+    let listed = if required {
         fields.require(report, "files", "list the files: `files:` `- '**/*'`")
     } else {
         fields.get("files")
     };
     let path = |fields: &Fields<'_>, key: &str| fields.join(key);
     let files =
-        files.map(|node| patterns::read(report, node, &path(fields, "files"), Below::Source));
+        listed.map(|node| patterns::read(report, node, &path(fields, "files"), Below::Source));
     let mut word = |report: &mut Report, key| {
         let node = fields.get(key)?;
         report.word(node, &fields.join(key))
@@ -112,6 +112,7 @@ fn set(report: &mut Report, fields: &mut Fields<'_>, required: bool) -> Option<A
     let name = word(report, "name");
     let base_directory = word(report, "base-directory");
     let s3_prefix = word(report, "s3-prefix");
+    patterns::check_base(report, listed, &path(fields, "files"), base_directory.as_deref());
     let mut flag = |report: &mut Report, key| {
         let node = fields.get(key)?;
         report.boolean(node, &fields.join(key))

@@ -108,7 +108,7 @@ pub struct Fanout {
 }
 
 /// More builds than this CodeBuild does not start in one batch.
-const BUILDS_MAX: usize = 100;
+pub(super) const BUILDS_MAX: usize = 100;
 
 impl Batch {
     /// How many builds one start makes.

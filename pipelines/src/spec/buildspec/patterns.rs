@@ -37,6 +37,31 @@ pub(super) fn read(report: &mut Report, node: &Node, path: &str, below: Below) -
     texts.into_iter().map(|(_, text)| text).collect()
 }
 
+/// Warns about patterns that name the base directory once more: they are looked for below it.
+pub(super) fn check_base(
+    report: &mut Report,
+    files: Option<&Node>,
+    path: &str,
+    base: Option<&str>,
+) {
+    let tidy = |text: &str| text.trim_start_matches("./").trim_end_matches('/').to_owned();
+    let Some(base) = base.map(tidy).filter(|b| !b.is_empty() && !b.contains(['*', '?', '$', '`']))
+    else {
+        return;
+    };
+    let Some(Value::List(items)) = files.map(|node| &node.value) else { return };
+    for item in items {
+        let text = item.text().unwrap_or_default();
+        let pattern = text.trim_start_matches("./");
+        let Some(rest) = pattern.strip_prefix(&format!("{base}/")) else { continue };
+        let message = format!(
+            "`{path}`: '{text}' is looked for below `base-directory`, so as '{base}/{pattern}'"
+        );
+        let help = format!("write '{rest}', unless {base} holds a {base} of its own");
+        report.warn(item.at, codes::DEAD_GLOB, message, help);
+    }
+}
+
 /// Patterns of what is left out.
 pub(super) fn excluded(report: &mut Report, node: &Node, path: &str) -> Vec<String> {
     let texts = lists::placed(report, node, path);

@@ -168,7 +168,11 @@ fn runtimes(report: &mut Report, node: &Node, path: &str) -> BTreeMap<String, St
     for (name, at, version) in &pairs {
         if !RUNTIMES.contains(&name.as_str()) {
             let message = format!("`{path}`: CodeBuild has no runtime `{name}`");
-            report.warn(*at, codes::UNKNOWN_NAME, message, suggest::help(name, &RUNTIMES));
+            // `node` and `go` are too short for a slip of the pen.
+            let whole = RUNTIMES.iter().find(|whole| whole.starts_with(&name.to_lowercase()));
+            let help =
+                whole.map_or_else(|| suggest::help(name, &RUNTIMES), |w| format!("write `{w}`"));
+            report.warn(*at, codes::UNKNOWN_NAME, message, help);
         } else if version.is_empty() {
             let message = format!("`{path}.{name}` names no version");
             report.warn(*at, codes::EMPTY_SECTION, message, format!("write `{name}: latest`"));

@@ -87,8 +87,9 @@ pub(super) fn read(report: &mut Report, top: &mut Fields<'_>) -> BTreeMap<String
             groups.insert(name.to_owned(), group);
         }
     }
-    if groups.len() > GROUPS_MAX {
-        let message = format!("{} report groups; CodeBuild allows {GROUPS_MAX}", groups.len());
+    let count = names.entries().count();
+    if count > GROUPS_MAX {
+        let message = format!("{count} report groups; CodeBuild allows {GROUPS_MAX}");
         report.warn(names.at, codes::BAD_VALUE, message, "fine here; merge some to run it on AWS");
     }
     groups
@@ -96,13 +97,14 @@ pub(super) fn read(report: &mut Report, top: &mut Fields<'_>) -> BTreeMap<String
 
 fn group(report: &mut Report, node: &Node, path: &str) -> Option<ReportGroup> {
     let mut fields = Fields::open(report, node, path)?;
-    let files = fields.require(report, "files", "list the result files: `files:` `- '**/*.xml'`");
+    let listed = fields.require(report, "files", "list the result files: `files:` `- '**/*.xml'`");
     let files =
-        files.map(|node| patterns::read(report, node, &fields.join("files"), Below::Source));
+        listed.map(|node| patterns::read(report, node, &fields.join("files"), Below::Source));
     let format = fields.get("file-format").map(|node| format(report, node, path));
     let base_directory = fields.get("base-directory");
     let base_directory =
         base_directory.and_then(|node| report.word(node, &fields.join("base-directory")));
+    patterns::check_base(report, listed, &fields.join("files"), base_directory.as_deref());
     let discard = fields.get("discard-paths");
     let discard = discard.and_then(|node| report.boolean(node, &fields.join("discard-paths")));
     fields.finish(report);
@@ -122,7 +124,11 @@ fn format(report: &mut Report, node: &Node, path: &str) -> Option<ReportFormat> 
     if found.is_none() {
         let names: Vec<&str> = FORMATS.iter().map(|(name, _)| *name).collect();
         let message = format!("`{path}.file-format`: '{text}' is not a report format");
-        report.error(node.at, codes::BAD_VALUE, message, suggest::help(&text, &names));
+        // `junit` and `cobertura` are too far from their names for a slip of the pen.
+        let short = upper.len() > 3 && !upper.contains('-');
+        let whole = names.iter().find(|name| short && name.starts_with(&upper));
+        let help = whole.map_or_else(|| suggest::help(&text, &names), |n| format!("write `{n}`"));
+        report.error(node.at, codes::BAD_VALUE, message, help);
     }
     found
 }

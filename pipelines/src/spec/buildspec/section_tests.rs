@@ -95,7 +95,15 @@ fn artifacts_need_files_unless_only_secondary_ones_are_there() {
 fn reports_and_caches_are_checked() {
     check_after("reports:\n  a:\n    files: [x]\n    file-format: junitxml\n", &[]);
     check_after("reports:\n  a:\n    files: [x]\n    file-format: JUNIT\n", &["E bad-value 6:18"]);
+    let text = format!("{HEAD}reports: {{a: {{files: [x], file-format: jacoco}}}}\n");
+    assert_eq!(parse(&text).problems[0].help, "write `JACOCOXML`");
     check_after("reports:\n  a:\n", &["E missing-key 4:3"]);
+    let six: String = (0..6).map(|n| format!("  g{n}: {{files: [x]}}\n")).collect();
+    check_after(&format!("reports:\n{six}"), &["W bad-value 4:3"]);
+    check_after(
+        "cache:\n  key: k\n  fallback-keys: [a, b, c, d, e, f]\n  paths: [x]\n",
+        &["E bad-value 5:3"],
+    );
     check_after("cache:\n  fallback-keys: [a]\n  paths: [b]\n", &["W ignored-key 4:3"]);
     check_after("cache:\n  key: a\n", &["W empty-section 3:1"]);
     check_after("cache:\n  paths: ['[']\n", &["W bad-glob 4:11"]);
@@ -125,6 +133,26 @@ fn the_normal_form_has_the_keys_of_the_file() {
     for absent in ["env", "cache", "batch", "reports", "run-as"] {
         assert!(json.get(absent).is_none(), "{absent}");
     }
+}
+
+#[test]
+fn the_base_directory_is_not_named_twice() {
+    let files = |base: &str, file: &str, expected: &[&str]| {
+        check_after(
+            &format!("artifacts:\n  base-directory: {base}\n  files: [{file}]\n"),
+            expected,
+        );
+    };
+    files("dist", "dist/**/*", &["W dead-glob 5:11"]);
+    files("./dist/", "./dist/x", &["W dead-glob 5:11"]);
+    files("dist", "distro/x", &[]);
+    files("d*", "dist/x", &[]);
+    files("$D", "$D/x", &[]);
+    files(".", "./x", &[]);
+    check_after(
+        "reports: {a: {base-directory: target, files: [target/x.xml]}}\n",
+        &["W dead-glob 3:47"],
+    );
 }
 
 #[test]

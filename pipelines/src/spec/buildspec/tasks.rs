@@ -1,5 +1,6 @@
 //! The tasks of a batch: lists, graphs, and what one build runs in.
 
+use crate::spec::buildspec::batch::BUILDS_MAX;
 use crate::spec::buildspec::{BatchEnv, BatchTask, lists};
 use crate::spec::codes;
 use crate::spec::decode::{Fields, Report, suggest};
@@ -37,12 +38,11 @@ fn check_graph(
 ) {
     for (task, needs) in tasks.iter().zip(places) {
         for (name, at) in task.depend_on.iter().zip(needs).filter(|pair| !names.contains(pair.0)) {
-            // Nobody means the task itself. Looking for the nearest name costs, so a full report
-            // goes without.
-            let help = if report.is_full() {
-                String::new()
+            // Nobody means the task itself; and looking for the nearest of many names costs.
+            let others = names.iter().filter(|other| **other != task.identifier);
+            let help = if names.len() > BUILDS_MAX {
+                "write the identifier of a task".to_owned()
             } else {
-                let others = names.iter().filter(|other| **other != task.identifier);
                 suggest::help(name, &others.map(String::as_str).collect::<Vec<_>>())
             };
             let message = format!("'{}' depends on '{name}', which is not a task", task.identifier);
