@@ -78,6 +78,16 @@ fn check(report: &mut Report, at: Mark, path: &str, text: &str, below: Below) {
         report.warn(at, codes::BAD_GLOB, message, help);
         return;
     }
+    if below == Below::Source
+        && text.starts_with('/')
+        && !SOURCES.iter().any(|source| text.starts_with(source))
+    {
+        let message =
+            format!("`{path}`: '{text}' lies outside the source; only CodeBuild takes it");
+        let help = "let a command copy it below the source, and name it there";
+        report.warn(at, codes::UNSUPPORTED, message, help);
+        return;
+    }
     let name = text.trim_start_matches("./").trim_end_matches('/');
     let (why, help) = if text.trim().is_empty() {
         ("it is empty", "write '**/*' for every file".to_owned())
@@ -91,8 +101,6 @@ fn check(report: &mut Report, at: Mark, path: &str, text: &str, below: Below) {
         ("nothing is taken away by a `!`", "list it below `exclude-paths:` instead".to_owned())
     } else if text.starts_with("~/") {
         ("`~` is no directory here", "let a command copy it below the source".to_owned())
-    } else if text.starts_with('/') && !SOURCES.iter().any(|source| text.starts_with(source)) {
-        ("it lies outside the source", "let a command copy it below the source".to_owned())
     } else if text.split('/').any(|part| part == "..") {
         ("`..` leads out of the source", "let a command copy it below the source".to_owned())
     } else {
