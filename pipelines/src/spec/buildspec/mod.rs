@@ -10,6 +10,7 @@ mod batch_tests;
 mod cache;
 mod commands;
 mod env;
+mod failures;
 #[cfg(test)]
 mod hint_tests;
 mod hints;

@@ -1,8 +1,9 @@
 //! What a shell does with commands in silence: syntax of bash in another shell, and failures that
 //! no status tells of.
 
+use crate::spec::buildspec::failures;
 use crate::spec::buildspec::read::FoundPhases;
-use crate::spec::buildspec::script::{Script, Statement, tokens};
+use crate::spec::buildspec::script::{Script, tokens};
 use crate::spec::codes;
 use crate::spec::decode::Report;
 
@@ -24,56 +25,6 @@ const OF_BASH: [&str; 11] = [
 /// Words behind which another command starts.
 const LEADING: [&str; 12] =
     ["if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", "sudo", "exec"];
-
-/// Programs whose failure is meant to fail a build.
-const TOOLS: [&str; 46] = [
-    "ansible-playbook",
-    "aws",
-    "bazel",
-    "bundle",
-    "cargo",
-    "cdk",
-    "cmake",
-    "composer",
-    "ctest",
-    "docker",
-    "docker-compose",
-    "dotnet",
-    "eslint",
-    "flake8",
-    "go",
-    "gradle",
-    "gradlew",
-    "helm",
-    "jest",
-    "kubectl",
-    "make",
-    "mocha",
-    "mvn",
-    "mvnw",
-    "mypy",
-    "ng",
-    "npm",
-    "npx",
-    "nuget",
-    "phpunit",
-    "pip",
-    "pip3",
-    "pnpm",
-    "podman",
-    "poetry",
-    "pylint",
-    "pytest",
-    "rake",
-    "ruff",
-    "sam",
-    "sbt",
-    "serverless",
-    "sls",
-    "terraform",
-    "tox",
-    "yarn",
-];
 
 pub(super) fn check(report: &mut Report, found: &FoundPhases, shell: Option<&str>) {
     let name = shell.map(|shell| shell.rsplit('/').next().unwrap_or(shell));
@@ -104,7 +55,7 @@ pub(super) fn check(report: &mut Report, found: &FoundPhases, shell: Option<&str
         }
     }
     for (at, text, script) in &scripts {
-        if let Some(tool) = lost_failure(text, script) {
+        if let Some(tool) = failures::lost(text, script) {
             let message = format!(
                 "if `{tool}` fails, the lines below it run all the same: only the last one's \
                  status counts"
@@ -227,40 +178,6 @@ fn is_name(text: &str) -> bool {
 
 fn is_assignment(word: &str) -> bool {
     word.split_once('=').is_some_and(|(name, _)| is_name(name))
-}
-
-/// The first command of several whose failure nobody will see.
-fn lost_failure(text: &str, script: &Script) -> Option<String> {
-    // Whoever looks at `$?` or sets a trap has thought of it.
-    if !text.trim_end().contains('\n') || text.contains("$?") || text.contains("trap ") {
-        return None;
-    }
-    let statements = script.statements();
-    let strict = statements.iter().position(exits_on_failure).unwrap_or(statements.len());
-    statements[..strict].iter().filter(|statement| statement.goes_on).find_map(tool)
-}
-
-/// `set -e`, `set -euo pipefail`, `set -o errexit`.
-fn exits_on_failure(statement: &Statement) -> bool {
-    let is_flag = |word: &String| {
-        word == "errexit" || word.starts_with('-') && !word.starts_with("--") && word.contains('e')
-    };
-    command(&statement.words) == Some("set") && statement.words.iter().any(is_flag)
-}
-
-/// `npm ci`, if the statement is such a thing and nothing catches its failure.
-fn tool(statement: &Statement) -> Option<String> {
-    if statement.words.iter().any(|word| word == "||") {
-        return None;
-    }
-    statement.words.split(|word| word == "&&" || word == "|").find_map(|words| {
-        let name = command(words)?;
-        let known = TOOLS.contains(&name.rsplit('/').next().unwrap_or(name));
-        let at = words.iter().position(|word| word == name)?;
-        // A test in a condition is not a step of the build.
-        let asked = at > 0 && ["while", "until", "if", "elif", "!"].contains(&words[0].as_str());
-        (known && !asked).then(|| words[at..].iter().take(2).cloned().collect::<Vec<_>>().join(" "))
-    })
 }
 
 /// The command among the words of a statement: what is no keyword and no assignment.
