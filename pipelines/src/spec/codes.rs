@@ -69,6 +69,12 @@ codes! {
     BATCH_IDENTIFIER = "batch-identifier",
         "A batch identifier that is missing, twice, or unusable.";
     STEPS_AND_COMMANDS = "steps-and-commands", "A phase with both `steps` and `commands`.";
+    BASHISM = "bashism", "Syntax of bash in commands that `sh` runs.";
+    LOST_FAILURE = "lost-failure",
+        "A line of several whose failure nobody sees; only the last one's status counts.";
+    EXPORTED_SECRET = "exported-secret", "A secret among the exported variables.";
+    BATCH_SIZE = "batch-size", "A batch of no builds, or of more than CodeBuild allows.";
+    UNSUPPORTED = "unsupported", "Something CodeBuild does and Pipeyard does not.";
     IGNORED_KEY = "ignored-key", "A key that has no effect in this combination.";
     // Appspec.
     UNKNOWN_HOOK = "unknown-hook", "A lifecycle event that does not exist; its scripts never run.";

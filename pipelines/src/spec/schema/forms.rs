@@ -257,13 +257,6 @@ pub(crate) fn artifacts(schema: &mut Schema) {
     add(schema, "type", json!({"description": description}));
 }
 
-/// What a step may hold and nothing here looks at.
-pub(crate) fn step(schema: &mut Schema) {
-    for key in ["id", "if", "shell", "working-directory", "continue-on-error"] {
-        add(schema, key, json!({"description": "Read, and not used."}));
-    }
-}
-
 /// The agents' own name for the user of a context.
 pub(crate) fn context(schema: &mut Schema) {
     add(schema, "name", json!({"type": "string", "description": "The SELinux user."}));
