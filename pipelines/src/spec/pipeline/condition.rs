@@ -161,7 +161,7 @@ fn variable(report: &mut Report, node: &Node, path: &str, texts: &mut Vec<Placed
             report.error(*at, codes::LITERAL_VALUE, message, help);
         }
     }
-    let ways = COMPARISONS.iter().filter(|key| fields.key_at(key).is_some()).count();
+    let ways = COMPARISONS.iter().filter(|key| fields.get(key).is_some()).count();
     if ways != 1 {
         let message = format!("`{path}` has to compare in exactly one way");
         let help = "write one of equals, not, contains, matches";
