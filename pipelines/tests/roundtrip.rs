@@ -167,3 +167,20 @@ proptest! {
         }
     }
 }
+
+/// Small mistakes, everywhere: what is random above finds them only now and then.
+#[test]
+fn a_value_left_out_or_empty_anywhere_reads_back_as_it_prints() {
+    for kind in [Kind::Pipeline, Kind::Group] {
+        for document in documents(kind) {
+            for place in 0..count(&document) {
+                let spaced = Value::from("x\u{a0}");
+                for what in [What::Remove, What::Set(Value::Null), What::Set(spaced)] {
+                    let mut value = document.clone();
+                    apply(&mut value, place, &what);
+                    again(kind, &value.to_string());
+                }
+            }
+        }
+    }
+}

@@ -66,8 +66,8 @@ pub(crate) fn compile(pattern: &str) -> Result<GlobMatcher, globset::Error> {
 impl Report {
     /// A list of patterns; one pattern may stand without a list.
     pub(crate) fn globs(&mut self, node: &Node, path: &str) -> Globs {
-        let texts = match node.text().filter(|_| !node.is_null()) {
-            Some(text) => vec![(node, text.to_owned())],
+        let texts: Vec<(&Node, String)> = match node.text().filter(|_| !node.is_null()) {
+            Some(_) => self.word(node, path).map(|text| (node, text)).into_iter().collect(),
             None => self
                 .short_list(node, path)
                 .iter()

@@ -132,8 +132,10 @@ fn bounds(
     };
     let above = bound(report, "fail-above");
     let below = bound(report, "fail-below");
-    let path = &fields.path;
-    let written = fields.key_at("fail-above").or(fields.key_at("fail-below"));
+    let path = fields.path.clone();
+    let written = ["fail-above", "fail-below"]
+        .into_iter()
+        .find_map(|key| fields.get(key).and_then(|_| fields.key_at(key)));
     match (metric.map(Metric::wants), written) {
         (Some(Bounds::Needed), None) => {
             let message = format!("`{path}` never fails");

@@ -43,7 +43,7 @@ fn step(report: &mut Report, node: &Node, path: &str, shape: &mut Shape) -> Opti
     let samples = fields.get("min-samples");
     let min_samples =
         samples.and_then(|n| report.number(n, &fields.join("min-samples"), 1..=1_000_000));
-    shape.samples = shape.samples.or(fields.key_at("min-samples"));
+    shape.samples = shape.samples.or(samples.and(fields.key_at("min-samples")));
     let mut analyse = Vec::new();
     if let Some(node) = fields.get("analyse") {
         let path = fields.join("analyse");

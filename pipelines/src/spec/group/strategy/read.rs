@@ -149,7 +149,7 @@ fn blue_green(report: &mut Report, fields: &mut Fields<'_>) -> Option<Strategy> 
     let test = test.and_then(|node| report.http_url(node, &fields.join("test")));
     let approve = flag(report, fields, "approve");
     let promote_after = time_option(report, fields, "promote-after");
-    if let (false, Some(at)) = (approve, fields.key_at("promote-after")) {
+    if let (false, Some(_), Some(at)) = (approve, promote_after, fields.key_at("promote-after")) {
         let message = "nobody is asked, so the switch does not wait: `promote-after` has no effect";
         report.warn(at, codes::IGNORED_KEY, message, "write `approve: true`, or remove it");
     }

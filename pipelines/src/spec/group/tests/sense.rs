@@ -99,6 +99,7 @@ fn a_monitor_can_fail_and_need_not() {
     assert!(matches!(&group.monitors[0].metric, Metric::Command { agent, .. } if agent == "web-1"));
     assert_eq!(read(&monitor("http: 'http://x/', failures: 2")).monitors[0].of, 2);
     check_after(&monitor("router: latency"), &["E missing-key 6:12"]);
+    check_after(&monitor("router: latency, fail-above: "), &["E missing-key 6:12"]);
     check_after(&monitor("fail-above: 1"), &["E action-kind 6:12"]);
     check_after(&monitor("router: latency, fail-above: 1, fail-below: 2"), &["E capacity 6:12"]);
     check_after(&monitor("router: error-rate, fail-above: 5"), &["E capacity 6:42"]);

@@ -112,6 +112,7 @@ fn there_is_something_to_go_back_to() {
 fn conditions_compare_what_can_change() {
     let entry = |text: &str| format!("entry: {{require: [variable: {{{text}}}]}}");
     check_stage(&entry("value: '#{run.number}', equals: '1'"), &[]);
+    check_stage(&entry("value: '#{run.number}', equals: "), &["E missing-key 7:43"]);
     check_stage(&entry("value: REGION, equals: eu"), &["E literal-value 7:51"]);
     check_stage(&entry("value: '#{variables.REGION}', equals: eu"), &["E bad-reference 7:51"]);
     check_stage(&entry("value: '#{app.commit}', not: '#{app.comit}'"), &["E bad-reference 7:73"]);
