@@ -10,13 +10,16 @@ use pipelines::spec::{Kind, appspec, buildspec, group, lint, normalised, pipelin
 use proptest::prelude::*;
 use serde_json::Value;
 
-fn documents(kind: Kind) -> Vec<Value> {
+fn texts(kind: Kind) -> Vec<String> {
     let name = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/");
     let text = std::fs::read_to_string(format!("{name}{}.yml", kind.as_str()))
         .expect("the reference file is there");
-    text.split("\n---\n")
-        .map(|part| normalised(kind, part).value.expect("a reference file is valid"))
-        .collect()
+    text.split("\n---\n").map(str::to_owned).collect()
+}
+
+fn documents(kind: Kind) -> Vec<Value> {
+    let value = |text: &String| normalised(kind, text).value.expect("a reference file is valid");
+    texts(kind).iter().map(value).collect()
 }
 
 /// One change: at the `place`-th value (modulo how many there are), do `what`.
@@ -127,8 +130,8 @@ fn again(kind: Kind, text: &str) {
 #[test]
 fn the_reference_files_read_back_as_they_print() {
     for kind in Kind::ALL {
-        for document in documents(kind) {
-            again(kind, &document.to_string());
+        for text in texts(kind) {
+            again(kind, &text);
         }
     }
 }
@@ -161,6 +164,23 @@ proptest! {
     ) {
         for problem in lint(kind, &text) {
             prop_assert!(!problem.message.is_empty());
+        }
+    }
+}
+
+/// Small mistakes, everywhere: what is random above finds them only now and then.
+#[test]
+fn a_value_left_out_or_empty_anywhere_reads_back_as_it_prints() {
+    for kind in [Kind::Pipeline, Kind::Group] {
+        for document in documents(kind) {
+            for place in 0..count(&document) {
+                let spaced = Value::from("x\u{a0}");
+                for what in [What::Remove, What::Set(Value::Null), What::Set(spaced)] {
+                    let mut value = document.clone();
+                    apply(&mut value, place, &what);
+                    again(kind, &value.to_string());
+                }
+            }
         }
     }
 }

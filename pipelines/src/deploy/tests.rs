@@ -25,7 +25,7 @@ pub(crate) fn group(strategy: Strategy, min_healthy: Option<Amount>) -> Group {
 }
 
 pub(crate) fn rolling(batch: u32) -> Strategy {
-    Strategy::Rolling { batch: Amount::Count(batch), first_batch: None, barrier: false, hold: None }
+    Strategy::rolling(Amount::Count(batch).into())
 }
 
 pub(crate) fn member(id: i64, serving: Option<&str>) -> Member {

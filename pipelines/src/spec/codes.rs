@@ -17,7 +17,7 @@ macro_rules! codes {
 codes! {
     // The text itself.
     MORE = "more-problems", "There are more problems than anybody reads; the rest is counted.";
-    TOO_LARGE = "too-large", "The file is larger than 1 MiB, or aliases would make it so.";
+    TOO_LARGE = "too-large", "The file is larger than 1 MiB, or aliases would make it so; or a list is too long.";
     TOO_DEEP = "too-deep", "Values are nested more than 64 levels deep.";
     EMPTY_FILE = "empty-file", "The file holds nothing but spaces and comments.";
     SYNTAX = "yaml-syntax", "The text is not YAML.";
@@ -62,13 +62,19 @@ codes! {
         "A key of the other buildspec version; ignored in this one.";
     RESERVED_VARIABLE = "reserved-variable", "A variable name that belongs to the build service.";
     BAD_VARIABLE = "bad-variable", "Not a usable environment variable name.";
-    LITERAL_VALUE = "literal-value", "`$NAME` in a value that is never expanded.";
+    LITERAL_VALUE = "literal-value", "A name in a value that is never replaced by what it stands for.";
     SECRET_REFERENCE = "secret-reference", "A secret reference that cannot be read.";
     DUPLICATE_VARIABLE = "duplicate-variable", "One variable is set by two sources.";
     SHELL = "shell", "A shell outside the documented ones.";
     BATCH_IDENTIFIER = "batch-identifier",
         "A batch identifier that is missing, twice, or unusable.";
     STEPS_AND_COMMANDS = "steps-and-commands", "A phase with both `steps` and `commands`.";
+    BASHISM = "bashism", "Syntax of bash in commands that `sh` runs.";
+    LOST_FAILURE = "lost-failure",
+        "A line of several whose failure nobody sees; only the last one's status counts.";
+    EXPORTED_SECRET = "exported-secret", "A secret among the exported variables.";
+    BATCH_SIZE = "batch-size", "A batch of no builds, or of more than CodeBuild allows.";
+    UNSUPPORTED = "unsupported", "Something CodeBuild does and Pipeyard does not.";
     IGNORED_KEY = "ignored-key", "A key that has no effect in this combination.";
     // Appspec.
     UNKNOWN_HOOK = "unknown-hook", "A lifecycle event that does not exist; its scripts never run.";
@@ -98,14 +104,18 @@ codes! {
     TOO_EARLY = "too-early", "An artifact used before it is made.";
     NO_INPUT = "no-input", "An action that has to be told which artifact it takes.";
     UNREACHABLE_QUORUM = "unreachable-quorum", "More approvals wanted than there are approvers.";
+    RESERVED_NAME = "reserved-name", "A name that stands for something else.";
+    UNSET_VARIABLE = "unset-variable", "A variable that nobody gives a value when a run starts.";
     BAD_URL = "bad-url", "Not a URL of an allowed kind.";
-    BAD_SCHEDULE = "bad-schedule", "A cron expression, time or zone that cannot be read.";
+    BAD_SCHEDULE = "bad-schedule", "A cron expression, time or zone that cannot be read, or never comes.";
     BAD_REFERENCE = "bad-reference", "A `#{namespace.name}` that names nothing.";
     // Group.
     CAPACITY = "capacity", "Numbers with which no deployment can ever succeed.";
     CAPACITY_DOUBT = "capacity-doubt",
         "Numbers that contradict each other; the stricter one rules.";
-    NO_ROUTER = "no-router", "A strategy that shifts traffic, and no router to do it.";
+    NO_HOLD = "no-hold", "A step of a canary that is over as soon as it began.";
+    NO_INSTANCES = "no-instances", "A strategy that makes new hosts, and nothing to make them.";
+    NO_ROUTER = "no-router", "Something that shifts or counts traffic, and no router to do it.";
     NO_HOSTS = "no-hosts", "A group that selects no host.";
 }
 

@@ -2,7 +2,7 @@
 
 use crate::spec::codes;
 use crate::spec::decode::Report;
-use crate::spec::yaml::Node;
+use crate::spec::yaml::{Node, Value};
 use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Serialize};
 
@@ -66,10 +66,10 @@ pub(crate) fn compile(pattern: &str) -> Result<GlobMatcher, globset::Error> {
 impl Report {
     /// A list of patterns; one pattern may stand without a list.
     pub(crate) fn globs(&mut self, node: &Node, path: &str) -> Globs {
-        let texts = match node.text().filter(|_| !node.is_null()) {
-            Some(text) => vec![(node, text.to_owned())],
+        let texts: Vec<(&Node, String)> = match node.text().filter(|_| !node.is_null()) {
+            Some(_) => self.word(node, path).map(|text| (node, text)).into_iter().collect(),
             None => self
-                .list(node, path)
+                .short_list(node, path)
                 .iter()
                 .filter_map(|item| Some((item, self.word(item, path)?)))
                 .collect(),
@@ -84,6 +84,11 @@ impl Report {
                 list.push(pattern.to_owned());
             }
         }
+        if matches!(&node.value, Value::List(items) if items.is_empty()) {
+            let message = format!("`{path}` is empty");
+            self.error(node.at, codes::MISSING_KEY, message, "leave it out to mean everything");
+        }
+        self.dead_excludes(node, path, &globs);
         let swallowed = globs.exclude.iter().any(|p| p == "**")
             || !globs.include.is_empty() && globs.include.iter().all(|p| globs.exclude.contains(p));
         if swallowed {
@@ -91,6 +96,22 @@ impl Report {
             self.error(node.at, codes::DEAD_GLOB, message, "remove the `!` pattern that takes all");
         }
         globs
+    }
+
+    /// A `!` pattern takes away from what is written out, and none of that is among it.
+    fn dead_excludes(&mut self, node: &Node, path: &str, globs: &Globs) {
+        let plain = |text: &String| !text.contains(['*', '?', '[', '{', '\\']);
+        if globs.include.is_empty() || !globs.include.iter().all(plain) {
+            return;
+        }
+        for pattern in &globs.exclude {
+            let Ok(matcher) = compile(pattern) else { continue };
+            if !globs.include.iter().any(|text| matcher.is_match(text)) {
+                let message = format!("`{path}`: '!{pattern}' takes nothing away");
+                let help = "remove it: only what is listed is meant";
+                self.warn(node.at, codes::DEAD_GLOB, message, help);
+            }
+        }
     }
 
     /// Whether `pattern` can be used; says why not.

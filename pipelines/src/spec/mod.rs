@@ -12,6 +12,7 @@ pub mod appspec;
 pub mod buildspec;
 mod bytes;
 pub mod codes;
+mod cron;
 mod decode;
 mod excerpt;
 mod globs;
@@ -24,10 +25,12 @@ mod print;
 mod problem;
 mod schedule;
 mod schema;
+mod short;
 mod text;
 #[cfg(test)]
 mod trial;
 mod url;
+mod week;
 mod yaml;
 
 pub use bytes::{lint_bytes, text_of};

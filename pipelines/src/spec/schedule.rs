@@ -1,9 +1,10 @@
-//! Times of day, dates, zones and cron expressions. Only their form is checked here: what they mean
-//! in a zone is for whoever has a clock and a zone database.
+//! Times of day, dates and zones. Only their form is checked here: what they mean in a zone is for
+//! whoever has a clock and a zone database.
 
 use crate::spec::codes;
 use crate::spec::decode::{Fields, Report};
 use crate::spec::yaml::Node;
+use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
 /// A stretch of time that comes once or every week.
@@ -85,16 +86,27 @@ impl Report {
         let zone = fields.get("zone").map(|node| self.zone(node, &fields.join("zone")));
         let reason = fields.get("reason").and_then(|n| self.text(n, &fields.join("reason")));
         let ((at, from), (_, to)) = (from?, to?);
+        // Said already: an empty list, or nothing but mistakes.
+        if days.as_ref().is_some_and(Vec::is_empty) {
+            return None;
+        }
         let zone = zone.unwrap_or_else(|| Some(utc()))?;
         let span = match (is_time(&from), is_time(&to)) {
             (true, true) => {
-                let days = days.unwrap_or_else(|| Day::ALL.to_vec());
-                Span::Weekly { days, from, to }
+                Span::Weekly { days: days.unwrap_or_else(|| Day::ALL.to_vec()), from, to }
             }
-            (false, false) if days.is_none() && from <= to => Span::Dates { from, to },
+            // A bare date at the end means all of that day.
+            (false, false) if days.is_none() && starts_before(&from, &to) => {
+                Span::Dates { from, to }
+            }
             (false, false) if days.is_none() => {
-                let message = format!("the window ends ({to}) before it starts ({from})");
-                self.error(at, codes::BAD_SCHEDULE, message, "exchange `from` and `to`");
+                let (message, help) = if from == to {
+                    (format!("the window ends when it starts ({from})"), "write a later `to`")
+                } else {
+                    let message = format!("the window ends ({to}) before it starts ({from})");
+                    (message, "exchange `from` and `to`")
+                };
+                self.error(at, codes::BAD_SCHEDULE, message, help);
                 return None;
             }
             _ => {
@@ -127,7 +139,23 @@ impl Report {
         }
         days.sort_unstable();
         days.dedup();
+        if items.is_empty() {
+            let message = format!("`{path}` is empty: the window never opens");
+            let help = "write days such as [mon-fri], or leave `days` out to mean every day";
+            self.error(node.at, codes::BAD_SCHEDULE, message, help);
+        }
         days
+    }
+
+    /// A length of time above zero.
+    pub(crate) fn time_limit(&mut self, node: &Node, path: &str) -> Option<Millis> {
+        let limit = self.duration(node, path)?;
+        if limit > Millis::ZERO {
+            return Some(limit);
+        }
+        let message = format!("`{path}`: 0 leaves no time for anything");
+        self.error(node.at, codes::BAD_DURATION, message, "write 5m, for example");
+        None
     }
 
     /// An IANA zone name, by its form.
@@ -146,68 +174,16 @@ impl Report {
         }
         good.then_some(text)
     }
-
-    /// Five cron fields: minute, hour, day of month, month, day of week.
-    pub(crate) fn cron(&mut self, node: &Node, path: &str) -> Option<String> {
-        let text = self.word(node, path)?;
-        if let Err(why) = check_cron(&text) {
-            let message = format!("`{path}`: '{text}' is not a cron expression: {why}");
-            let help = "write minute, hour, day, month, weekday, such as \"0 3 * * 1-5\"";
-            self.error(node.at, codes::BAD_SCHEDULE, message, help);
-            return None;
-        }
-        Some(text)
-    }
-}
-
-const CRON: [(&str, u32, u32, &[&str]); 5] = [
-    ("the minute", 0, 59, &[]),
-    ("the hour", 0, 23, &[]),
-    ("the day", 1, 31, &[]),
-    (
-        "the month",
-        1,
-        12,
-        &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"],
-    ),
-    ("the weekday", 0, 7, &["sun", "mon", "tue", "wed", "thu", "fri", "sat"]),
-];
-
-fn check_cron(text: &str) -> Result<(), String> {
-    let parts: Vec<&str> = text.split_ascii_whitespace().collect();
-    if parts.len() != CRON.len() {
-        return Err(format!("it has {} fields instead of 5", parts.len()));
-    }
-    for (part, (name, low, high, words)) in parts.iter().zip(CRON) {
-        let value = |text: &str| -> Option<u32> {
-            let lower = text.to_ascii_lowercase();
-            // Months count from 1, weekdays from 0, as their words do here.
-            let word = words.iter().position(|word| *word == lower);
-            let number = match word {
-                Some(index) => u32::try_from(index).ok()? + low,
-                None => text.parse().ok()?,
-            };
-            (low..=high).contains(&number).then_some(number)
-        };
-        for item in part.split(',') {
-            let (range, step) = item.split_once('/').map_or((item, None), |(a, b)| (a, Some(b)));
-            let range_good = match range.split_once('-') {
-                _ if range == "*" => true,
-                Some((a, b)) => value(a).zip(value(b)).is_some_and(|(a, b)| a <= b),
-                None => value(range).is_some(),
-            };
-            let step_good = step.is_none_or(|s| s.parse().is_ok_and(|n: u32| n > 0 && n <= high));
-            if !range_good || !step_good {
-                return Err(format!("'{item}' is not {name} ({low} to {high})"));
-            }
-        }
-    }
-    Ok(())
 }
 
 fn number(text: &str, digits: usize) -> Option<u32> {
     let good = text.len() == digits && text.bytes().all(|b| b.is_ascii_digit());
     good.then(|| text.parse().ok()).flatten()
+}
+
+/// A bare date at the end means all of that day.
+fn starts_before(from: &str, to: &str) -> bool {
+    if to.contains('T') { from < to } else { from <= format!("{to}T24:00").as_str() }
 }
 
 /// `HH:MM`, up to 24:00.
@@ -244,15 +220,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cron_expressions_have_five_fields_within_their_ranges() {
-        for good in ["0 3 * * *", "*/5 0-6 1,15 jan-mar mon-fri", "59 23 31 12 7", "0 0 * * 5/2"] {
-            assert_eq!(check_cron(good), Ok(()), "{good}");
-        }
-        for bad in
-            ["", "0 3 * *", "60 * * * *", "* * 0 * *", "*/0 * * * *", "5-1 * * * *", "x * * * *"]
-        {
-            assert!(check_cron(bad).is_err(), "{bad}");
-        }
+    fn a_bare_date_at_the_end_is_all_of_that_day() {
+        assert!(starts_before("2026-12-20", "2026-12-20"));
+        assert!(starts_before("2026-12-20T18:00", "2026-12-20"));
+        assert!(starts_before("2026-12-20", "2026-12-20T18:00"));
+        assert!(!starts_before("2026-12-21", "2026-12-20"));
+        assert!(!starts_before("2026-12-20T18:00", "2026-12-20T18:00"));
     }
 
     #[test]

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 const GROUP: &str = "group: web\napplication: shop\nhosts: {tags: {role: web}}\n";
 const PIPELINE: &str = "name: shop\nstages:\n  - name: source\n    actions:\n      - name: app\n        \
-                        source: {repository: shop}\n";
+                        source: {repository: shop}\n  - {name: build, actions: [{name: make, \
+                        build: {image: rust}}]}\n";
 const BUILD: &str = "version: 0.2\nphases: {build: {commands: [make]}}\n";
 const APP: &str = "version: 0.0\nos: linux\n";
 
@@ -17,7 +18,8 @@ const GROUPS: &[&str] = &[
     "strategy: rolling\n",
     "strategy: CodeDeployDefault.AllAtOnce\nmin-healthy: 0\n",
     "strategy: HalfAtATime\n",
-    "strategy: rolling-extra\n",
+    "strategy: rolling-extra\nrouter: {nginx: {agent: lb, upstream: shop}, port: 80}\n\
+     instances: {docker: {agent: d, image: a}}\n",
     "strategy: {all-at-once: }\n",
     "strategy: {all-at-once: {}}\n",
     "strategy: {rolling: {batch: 2, hold: 1m30s}}\n",
@@ -44,6 +46,22 @@ const GROUPS: &[&str] = &[
     "monitors: [{name: a, router: error-rate, fail-above: 2%, failures: 3}]\n\
      router: {haproxy: {agent: lb, backend: shop}}\n",
     "monitors: [{name: 5, http: {url: 'http://a/', value: /x}, fail-below: 1e3}]\n",
+    "monitors: [{name: a, http: 'http://a/'}, {name: b, command: {agent: w, run: x}, failures: 2, of: 3}]\n",
+    "strategy: {rolling: {batch: [1, 10%, 50%], bake: 5m}}\n",
+    "strategy: {rolling: {batch: ['2']}}\nmax-failures: 10%\n",
+    "max-failures: {total: 3, per-batch: 25%, in-a-row: \"2\"}\n",
+    "keep-releases: \"3\"\n",
+    "keep-releases: {bytes: 2 gb}\nshared: [/srv/a, {path: /srv/b, kind: file}]\n",
+    "strategy: {canary: {steps: [{weight: 10%, hold: 5m, min-samples: 5}, {weight: 50, approve: true}]}}\n\
+     router: {haproxy: {agent: lb, backend: shop}}\nanalysis:\n",
+    "strategy: {linear: {step: 10}}\nrouter: {haproxy: {agent: lb, backend: shop}, check: 5s}\n\
+     analysis: {every: 30s, errors: {ratio: 2, p: 1%}, latency: {slack: 0s}, inconclusive: pause}\n",
+    "strategy: {linear: {step: 10}}\nrouter: {haproxy: {agent: lb, backend: a, next-backend: b, map: /m}, \
+     port: \"80\", check: {rise: 3}, cohorts: [{cookie: c, value: 1}]}\n",
+    "strategy: blue-green\nrouter: {haproxy: {agent: lb, backend: shop}, port: 80}\n\
+     instances: {docker: {agent: d, image: a, memory: 1GiB, cpus: 0.5}, count: 2}\n",
+    "strategy: {blue-green: }\nrouter: {haproxy: {agent: lb, backend: shop}, port: 80}\n\
+     instances: {docker: {agent: d, image: a, env: {A: 1}}, join-timeout: 5m}\n",
 ];
 
 const PIPELINES: &[&str] = &[
@@ -83,9 +101,11 @@ const APPSPECS: &[&str] = &[
     "version: \"0.0\"\nos: linux\n",
     "version: 0\nos: windows\nfiles: [{source: /, destination: 'c:\\app'}]\n",
     "version: 0.0\nos: linux\nhooks:\nfiles:\npermissions:\n",
+    "version: 0.0\nos: linux\nfiles: {}\npermissions: {}\n",
     "version: 0.0\nos: linux\nhooks: {BeforeInstall: , Odd: [{location: a}]}\n",
+    "version: 0.0\nos: linux\nhooks: {AfterInstall: {}, OnRollback: [{location: a}]}\n",
     "version: 0.0\nos: linux\nhooks: {AfterInstall: [{location: a, timeout: \"60\", runas: root}]}\n",
-    "version: 0.0\nos: linux\npermissions: [{object: /a, mode: 0644, type: file, except: x}]\n",
+    "version: 0.0\nos: linux\npermissions: [{object: /a, mode: 0644, type: [file], except: [x]}]\n",
     "version: 0.0\nos: linux\npermissions: [{object: /a, mode: '4755', pattern: '*.sh'}]\nodd: 1\n",
     "version: 0.0\nResources: [{S: {Type: 'AWS::ECS::Service', Properties: {TaskDefinition: a, \
      LoadBalancerInfo: {ContainerName: a, ContainerPort: 80}}}}]\nHooks: [{BeforeInstall: f}]\n",
@@ -123,6 +143,13 @@ fn slips_are_refused_in_our_formats() {
         (Kind::Group, "min-healthy: 25 percent\n"),
         (Kind::Group, "windows: [{days: mo, from: \"09:00\", to: \"17:00\"}]\n"),
         (Kind::Group, "ignore-stop-failures: yes\n"),
+        (Kind::Group, "keep-releases: {count: 5, size: 2GB}\n"),
+        (Kind::Group, "keep-releases: {bytes: 2}\n"),
+        (Kind::Group, "max-failures: {per-batch: 1}\n"),
+        (Kind::Group, "monitors: [{name: a, http: 'http://a/', router: latency}]\n"),
+        (Kind::Group, "instances: {count: 2}\n"),
+        (Kind::Group, "router: {port: 80}\n"),
+        (Kind::Group, "analysis: {latency: {slack: 50}}\n"),
         (Kind::Pipeline, "mode: queue\n"),
         (Kind::Pipeline, "triggers: [pushed]\n"),
         (Kind::Pipeline, "triggers: [{push: {branch: main}}]\n"),

@@ -11,6 +11,7 @@ use crate::ids::{AgentId, DeploymentId};
 use crate::protocol::task::{Purpose, Revision};
 use crate::spec::group::RollbackOn as On;
 use crate::spec::group::{Amount, Group, Strategy};
+use crate::time::Millis;
 
 /// A host as it stands when the plan is made.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,8 +53,14 @@ pub fn compile(group: &Group, fleet: &[Member], order: Order) -> Result<Plan, Pl
     let (steps, width, words) = match &group.strategy {
         Strategy::AllAtOnce => (all_at_once::steps(&ids), total, "all at once".to_owned()),
         Strategy::Rolling { hold: Some(_), .. } => return Err(not_yet("rolling with a hold")),
-        Strategy::Rolling { batch, first_batch, barrier: _, hold: None } => {
-            let width = batch_size(*batch, total);
+        Strategy::Rolling { batch, .. } if batch.sizes().len() > 1 => {
+            return Err(not_yet("rolling with a list of batches"));
+        }
+        Strategy::Rolling { bake, .. } if *bake > Millis::ZERO => {
+            return Err(not_yet("rolling with a bake time"));
+        }
+        Strategy::Rolling { batch, first_batch, barrier: _, hold: None, bake: _ } => {
+            let width = batch_size(batch.last(), total);
             let first = first_batch.map_or(1, |amount| batch_size(amount, total));
             let settings = if again {
                 rolling::Sizes { first: width.saturating_mul(2), then: width.saturating_mul(2) }
@@ -115,7 +122,7 @@ fn host_settings(group: &Group) -> HostSettings {
         timeout: group.timeout,
         ignore_stop_failures: group.ignore_stop_failures,
         file_exists_behavior: group.file_exists_behavior,
-        keep_releases: group.keep_releases,
+        keep_releases: group.keep_releases.count,
         health: group.health.clone(),
     }
 }

@@ -22,7 +22,13 @@ fn rolling_starts_with_one_host_then_goes_in_batches() {
 #[test]
 fn a_group_may_say_how_large_the_first_batch_is() {
     let batch = Amount::Percent(50);
-    let strategy = Strategy::Rolling { batch, first_batch: Some(batch), barrier: true, hold: None };
+    let strategy = Strategy::Rolling {
+        batch: batch.into(),
+        first_batch: Some(batch),
+        barrier: true,
+        hold: None,
+        bake: Millis::ZERO,
+    };
     let plan = plan_for(&group(strategy, None), &fleet(5), "v2");
     assert_eq!(batches(&plan), [vec![1, 2, 3], vec![4, 5]], "a percentage rounds up");
 }

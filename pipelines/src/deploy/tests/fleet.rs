@@ -60,7 +60,13 @@ impl World {
             1 => rolling(1 + dice.below(4) as u32),
             _ => {
                 let batch = Amount::Percent(1 + dice.below(100) as u32);
-                Strategy::Rolling { batch, first_batch: Some(batch), barrier: true, hold: None }
+                Strategy::Rolling {
+                    batch: batch.into(),
+                    first_batch: Some(batch),
+                    barrier: true,
+                    hold: None,
+                    bake: Millis::ZERO,
+                }
             }
         };
         let fleet: Vec<Member> = (1..=count)

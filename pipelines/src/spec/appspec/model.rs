@@ -21,12 +21,14 @@ pub struct Appspec {
     pub os: Os,
     /// What is copied where.
     #[serde(default)]
+    #[schemars(transform = crate::spec::schema::forms::list_or_empty)]
     pub files: Vec<FileMapping>,
     /// Wins over what the deployment says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_exists_behavior: Option<FileExists>,
     /// Owners and modes of what was copied, on Linux.
     #[serde(default)]
+    #[schemars(transform = crate::spec::schema::forms::list_or_empty)]
     pub permissions: Vec<Permission>,
     /// Scripts by lifecycle event, in the order they run. Unknown events are kept: a local deployment
     /// may be told to run them.
@@ -109,11 +111,10 @@ pub struct Permission {
     pub pattern: String,
     /// Patterns of names to leave out.
     #[serde(default)]
-    #[schemars(with = "crate::spec::schema::words::OneOrMany<String>")]
     pub except: Vec<String>,
     /// Files, directories or both; both where absent.
     #[serde(rename = "type")]
-    #[schemars(with = "Option<crate::spec::schema::words::OneOrMany<PermissionType>>")]
+    #[schemars(with = "Option<Vec<PermissionType>>")]
     pub types: Vec<PermissionType>,
     /// A user of the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]

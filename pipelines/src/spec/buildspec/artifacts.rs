@@ -1,24 +1,60 @@
 //! `artifacts`: the files a build leaves behind.
 
-use crate::spec::buildspec::{ArtifactSet, Artifacts, Version};
+use crate::spec::buildspec::patterns::{self, Below};
+use crate::spec::buildspec::{Version, lists};
 use crate::spec::codes;
 use crate::spec::decode::{Fields, Report};
-use crate::spec::yaml::{Node, Value};
+use crate::spec::yaml::Node;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// `artifacts`: the primary set, and the secondary ones by identifier.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(transform = crate::spec::schema::forms::artifacts)]
+pub struct Artifacts {
+    /// Absent where only secondary artifacts are declared.
+    #[serde(flatten)]
+    pub primary: Option<ArtifactSet>,
+    /// More sets of files, by an identifier of letters, digits and `_`.
+    #[serde(default, rename = "secondary-artifacts", skip_serializing_if = "BTreeMap::is_empty")]
+    pub secondary: BTreeMap<String, ArtifactSet>,
+}
+
+/// Which files make up one artifact.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[derive(schemars::JsonSchema)]
+pub struct ArtifactSet {
+    /// Globs, relative to `base_directory`: `*` stays in one directory, `**` crosses.
+    pub files: Vec<String>,
+    /// Expanded by the shell at build time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A directory, or a glob of top-level directories; itself not part of the output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_directory: Option<String>,
+    /// Whether all files land in one directory.
+    #[serde(default)]
+    pub discard_paths: bool,
+    /// Globs of files to leave out.
+    #[serde(default)]
+    #[schemars(with = "crate::spec::schema::words::OneOrMany<String>")]
+    pub exclude_paths: Vec<String>,
+    /// Whether links that stay inside are kept; otherwise they are followed.
+    #[serde(default)]
+    pub enable_symlinks: bool,
+    /// Read for AWS; not used here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3_prefix: Option<String>,
+}
 
 pub(super) fn read(
     report: &mut Report,
     top: &mut Fields<'_>,
     version: Version,
 ) -> Option<Artifacts> {
-    let node = top.get_or_null("artifacts")?;
-    if node.is_null() {
-        let at = top.key_at("artifacts").unwrap_or(node.at);
-        let help = "add `files:`, or remove the key";
-        report.warn(at, codes::EMPTY_SECTION, "`artifacts` is empty", help);
-        return None;
-    }
-    let mut fields = Fields::open(report, node, "artifacts")?;
+    let node = lists::section(report, top, "artifacts")?;
+    let mut fields = lists::open(report, node, "artifacts")?;
     if let Some(node) = fields.get("type")
         && version == Version::V02
     {
@@ -36,7 +72,7 @@ pub(super) fn read(
     } else {
         set(report, &mut fields, true)
     };
-    fields.finish(report);
+    lists::finish(report, fields, Vec::new());
     Some(Artifacts { primary, secondary })
 }
 
@@ -69,13 +105,14 @@ fn secondary(report: &mut Report, node: &Node) -> BTreeMap<String, ArtifactSet> 
 
 /// One set of files; `None` where `files` is wanted and not there.
 fn set(report: &mut Report, fields: &mut Fields<'_>, required: bool) -> Option<ArtifactSet> {
-    let files = if required {
+    let listed = if required {
         fields.require(report, "files", "list the files: `files:` `- '**/*'`")
     } else {
         fields.get("files")
     };
     let path = |fields: &Fields<'_>, key: &str| fields.join(key);
-    let files = files.map(|node| globs(report, node, &path(fields, "files")));
+    let files =
+        listed.map(|node| patterns::read(report, node, &path(fields, "files"), Below::Source));
     let mut word = |report: &mut Report, key| {
         let node = fields.get(key)?;
         report.word(node, &fields.join(key))
@@ -83,6 +120,7 @@ fn set(report: &mut Report, fields: &mut Fields<'_>, required: bool) -> Option<A
     let name = word(report, "name");
     let base_directory = word(report, "base-directory");
     let s3_prefix = word(report, "s3-prefix");
+    patterns::check_base(report, listed, &path(fields, "files"), base_directory.as_deref());
     let mut flag = |report: &mut Report, key| {
         let node = fields.get(key)?;
         report.boolean(node, &fields.join(key))
@@ -90,7 +128,7 @@ fn set(report: &mut Report, fields: &mut Fields<'_>, required: bool) -> Option<A
     let discard_paths = flag(report, "discard-paths").unwrap_or(false);
     let enable_symlinks = flag(report, "enable-symlinks").unwrap_or(false);
     let exclude_paths = match fields.get("exclude-paths") {
-        Some(node) => report.texts_or_text(node, &path(fields, "exclude-paths")),
+        Some(node) => patterns::excluded(report, node, &path(fields, "exclude-paths")),
         None => Vec::new(),
     };
     Some(ArtifactSet {
@@ -102,27 +140,4 @@ fn set(report: &mut Report, fields: &mut Fields<'_>, required: bool) -> Option<A
         enable_symlinks,
         s3_prefix,
     })
-}
-
-/// A list of globs. One text alone is refused by CodeBuild.
-pub(super) fn globs(report: &mut Report, node: &Node, path: &str) -> Vec<String> {
-    if let Value::Scalar { text, .. } = &node.value {
-        let message = format!("`{path}` is one text, a list is wanted");
-        let help = format!("write it as a list entry below: `- '{}'`", text.trim());
-        report.error(node.at, codes::WRONG_TYPE, message, help);
-        return Vec::new();
-    }
-    let texts = report.texts(node, path);
-    if texts.is_empty() && matches!(node.value, Value::List(_)) {
-        let help = "add a file, or remove the key";
-        report.warn(node.at, codes::EMPTY_SECTION, format!("`{path}` is empty"), help);
-    }
-    for text in &texts {
-        if let Err(error) = crate::spec::globs::compile(text) {
-            let message = format!("`{path}`: '{text}' is not a pattern: {}", error.kind());
-            let help = "close every `[` and `{`, or write `\\[` for the character itself";
-            report.warn(node.at, codes::BAD_GLOB, message, help);
-        }
-    }
-    texts
 }

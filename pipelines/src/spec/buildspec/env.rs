@@ -1,26 +1,21 @@
 //! `env`: variables, secrets, and what goes back to the pipeline.
 
-use crate::spec::buildspec::Env;
+use crate::spec::buildspec::{Env, lists};
 use crate::spec::codes;
 use crate::spec::decode::{Fields, Report};
-use crate::spec::yaml::{Mark, Node};
+use crate::spec::yaml::{Mark, Node, Value};
 use std::collections::BTreeMap;
 
 /// The shells the guide names.
 const SHELLS: [&str; 4] = ["bash", "/bin/sh", "powershell.exe", "cmd.exe"];
 
-pub(super) fn read(report: &mut Report, node: &Node, key_at: Option<Mark>) -> Env {
-    if node.is_null() {
-        let at = key_at.unwrap_or(node.at);
-        report.warn(at, codes::EMPTY_SECTION, "`env` is empty", "remove it, or fill it");
-        return Env::default();
-    }
+pub(super) fn read(report: &mut Report, node: &Node) -> Env {
     let Some(mut fields) = Fields::open(report, node, "env") else { return Env::default() };
     let shell = fields.get("shell").and_then(|node| shell(report, node));
     let mut seen = BTreeMap::new();
     let mut section = |report: &mut Report, key: &'static str| -> Vec<(String, Mark, String)> {
         let Some(node) = fields.get(key) else { return Vec::new() };
-        let pairs = report.scalars(node, &fields.join(key));
+        let pairs = scalars(report, node, &fields.join(key));
         for (name, at, _) in &pairs {
             check_name(report, *at, name);
             if let Some(other) = seen.insert(name.clone(), key) {
@@ -46,10 +41,13 @@ pub(super) fn read(report: &mut Report, node: &Node, key_at: Option<Mark>) -> En
             report.error(*at, codes::SECRET_REFERENCE, message, help);
         }
     }
-    let exported_variables = exported(report, &mut fields);
+    let secret = |name: &str| {
+        parameter_store.iter().chain(&secrets_manager).any(|(other, ..)| other == name)
+    };
+    let exported_variables = exported(report, &mut fields, secret);
     let helper = fields.get("git-credential-helper");
     let helper = helper.and_then(|n| report.boolean(n, "env.git-credential-helper"));
-    fields.finish(report);
+    finish(report, fields);
     let plain = |pairs: Vec<(String, Mark, String)>| {
         pairs.into_iter().map(|(name, _, value)| (name, value)).collect()
     };
@@ -65,7 +63,7 @@ pub(super) fn read(report: &mut Report, node: &Node, key_at: Option<Mark>) -> En
 
 /// Variables outside `env.variables`, by the same rules.
 pub(super) fn variables(report: &mut Report, node: &Node, path: &str) -> BTreeMap<String, String> {
-    let pairs = report.scalars(node, path);
+    let pairs = scalars(report, node, path);
     for (name, at, value) in &pairs {
         check_name(report, *at, name);
         check_literal(report, *at, name, value);
@@ -83,22 +81,55 @@ fn shell(report: &mut Report, node: &Node) -> Option<String> {
     Some(shell)
 }
 
-fn exported(report: &mut Report, fields: &mut Fields<'_>) -> Vec<String> {
+fn exported(
+    report: &mut Report,
+    fields: &mut Fields<'_>,
+    is_secret: impl Fn(&str) -> bool,
+) -> Vec<String> {
     let Some(node) = fields.get("exported-variables") else { return Vec::new() };
     let path = fields.join("exported-variables");
-    let names = report.texts_or_text(node, &path);
-    for name in &names {
+    let names = lists::placed(report, node, &path);
+    for (at, name) in &names {
         if name.starts_with("AWS_") {
             let message = format!("`{name}` cannot be exported: names starting AWS_ are reserved");
-            report.warn(node.at, codes::RESERVED_VARIABLE, message, "export it by another name");
+            report.warn(*at, codes::RESERVED_VARIABLE, message, "export it by another name");
+        } else if is_secret(name) {
+            let message = format!("`{name}` is a secret; exported, the pipeline would show it");
+            let help = "read it from the secret store where it is needed";
+            report.warn(*at, codes::EXPORTED_SECRET, message, help);
         } else {
-            report.variable_name(node.at, name, &path);
+            report.variable_name(*at, name, &path);
         }
     }
-    names
+    names.into_iter().map(|(_, name)| name).collect()
 }
 
-fn check_name(report: &mut Report, at: Mark, name: &str) {
+pub(super) fn scalars(report: &mut Report, node: &Node, path: &str) -> Vec<(String, Mark, String)> {
+    match &node.value {
+        Value::List(_) => {
+            lists::open(report, node, path);
+            Vec::new()
+        }
+        Value::Map(_) | Value::Scalar { .. } => report.scalars(node, path),
+    }
+}
+
+/// A variable straight below `env` is a variable at the wrong place.
+fn finish(report: &mut Report, fields: Fields<'_>) {
+    let fits = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    let mut answered = Vec::new();
+    for (key, at, _) in fields.unknown() {
+        if key.bytes().all(fits) && !key.is_empty() {
+            answered.push(key);
+            let message = format!("`env` has no key `{key}`; it is ignored");
+            let help = format!("indent `{key}` below `variables:`");
+            report.warn(at, codes::UNKNOWN_KEY, message, help);
+        }
+    }
+    lists::finish(report, fields, answered);
+}
+
+pub(super) fn check_name(report: &mut Report, at: Mark, name: &str) {
     if name.starts_with("CODEBUILD_") {
         let message = format!("`{name}`: names starting CODEBUILD_ belong to the build service");
         report.warn(at, codes::RESERVED_VARIABLE, message, "choose another name");

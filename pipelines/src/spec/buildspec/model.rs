@@ -1,12 +1,12 @@
 //! What a buildspec says, with AWS's defaults filled in.
 
-use crate::spec::buildspec::{Batch, OnFailure};
+use crate::spec::buildspec::{Artifacts, Batch, Cache, OnFailure, ReportGroup, Step};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// Defaults are left out when a model is written: absent sections stay absent.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -190,151 +190,6 @@ pub struct Phase {
     /// GitHub-Actions style steps, instead of commands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
-}
-
-/// A GitHub-Actions style step.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[schemars(transform = crate::spec::schema::forms::step)]
-pub struct Step {
-    /// What it is called in the log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// An action: owner/action@version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub uses: Option<String>,
-    /// A command.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<String>,
-    /// Settings of the action.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub with: BTreeMap<String, String>,
-    /// Variables of the step.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub env: BTreeMap<String, String>,
-}
-
-/// `reports.<name or ARN>`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[derive(schemars::JsonSchema)]
-pub struct ReportGroup {
-    /// Globs, relative to `base_directory`.
-    pub files: Vec<String>,
-    /// JUNITXML where absent.
-    #[schemars(with = "Option<crate::spec::schema::words::ReportFormatWord>")]
-    pub file_format: ReportFormat,
-    /// Where `files` start from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base_directory: Option<String>,
-    /// Whether all files land in one directory.
-    #[serde(default)]
-    pub discard_paths: bool,
-}
-
-/// A report format; the first six hold test results, the last four coverage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum ReportFormat {
-    CucumberJson,
-    JunitXml,
-    NunitXml,
-    Nunit3Xml,
-    TestngXml,
-    VisualStudioTrx,
-    CloverXml,
-    CoberturaXml,
-    JacocoXml,
-    Simplecov,
-}
-
-impl ReportFormat {
-    /// Whether it holds coverage rather than test results.
-    #[must_use]
-    pub const fn is_coverage(self) -> bool {
-        match self {
-            ReportFormat::CucumberJson
-            | ReportFormat::JunitXml
-            | ReportFormat::NunitXml
-            | ReportFormat::Nunit3Xml
-            | ReportFormat::TestngXml
-            | ReportFormat::VisualStudioTrx => false,
-            ReportFormat::CloverXml
-            | ReportFormat::CoberturaXml
-            | ReportFormat::JacocoXml
-            | ReportFormat::Simplecov => true,
-        }
-    }
-}
-
-/// `artifacts`: the primary set, and the secondary ones by identifier.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[schemars(transform = crate::spec::schema::forms::artifacts)]
-pub struct Artifacts {
-    /// Absent where only secondary artifacts are declared.
-    #[serde(flatten)]
-    pub primary: Option<ArtifactSet>,
-    /// More sets of files, by an identifier of letters, digits and `_`.
-    #[serde(default, rename = "secondary-artifacts", skip_serializing_if = "BTreeMap::is_empty")]
-    pub secondary: BTreeMap<String, ArtifactSet>,
-}
-
-/// Which files make up one artifact.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[derive(schemars::JsonSchema)]
-pub struct ArtifactSet {
-    /// Globs, relative to `base_directory`: `*` stays in one directory, `**` crosses.
-    pub files: Vec<String>,
-    /// Expanded by the shell at build time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// A directory, or a glob of top-level directories; itself not part of the output.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base_directory: Option<String>,
-    /// Whether all files land in one directory.
-    #[serde(default)]
-    pub discard_paths: bool,
-    /// Globs of files to leave out.
-    #[serde(default)]
-    #[schemars(with = "crate::spec::schema::words::OneOrMany<String>")]
-    pub exclude_paths: Vec<String>,
-    /// Whether links that stay inside are kept; otherwise they are followed.
-    #[serde(default)]
-    pub enable_symlinks: bool,
-    /// Read for AWS; not used here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub s3_prefix: Option<String>,
-}
-
-/// `cache`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[derive(schemars::JsonSchema)]
-pub struct Cache {
-    /// Expanded by the shell at build time. An entry under a key is written once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
-    /// Prefixes, tried in order.
-    #[serde(default)]
-    #[schemars(with = "crate::spec::schema::words::OneOrMany<String>")]
-    pub fallback_keys: Vec<String>,
-    /// Both where absent.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub action: CacheAction,
-    /// Globs; may be absolute.
-    #[serde(default)]
-    pub paths: Vec<String>,
-}
-
-/// Whether an entry is only read, only written, or both.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[derive(schemars::JsonSchema)]
-pub enum CacheAction {
-    #[default]
-    Both,
-    Restore,
-    Save,
 }
 
 #[cfg(test)]

@@ -1,10 +1,15 @@
 //! `phases`: what runs, in which order, and what a failure does.
 
-use crate::spec::buildspec::read::{FoundPhases, TOP_KEYS};
-use crate::spec::buildspec::{OnFailure, Phase, PhaseName, Phases, Step};
+use crate::spec::buildspec::read::{Command, FoundPhases, TOP_KEYS};
+use crate::spec::buildspec::{OnFailure, Phase, PhaseName, Phases, commands, lists};
 use crate::spec::codes;
 use crate::spec::decode::{Fields, Report, suggest};
 use crate::spec::yaml::{Mark, Node, Value};
+use regex_automata::meta::Regex;
+use std::collections::BTreeMap;
+
+/// How large a pattern of `on-failure` may become; the agent has the same bound.
+const PATTERN_MAX: usize = 1 << 20;
 
 pub(super) fn read(report: &mut Report, node: &Node) -> Option<FoundPhases> {
     let mut fields = Fields::open(report, node, "phases")?;
@@ -44,11 +49,9 @@ fn unknown(report: &mut Report, fields: &Fields<'_>) {
     }
 }
 
-type Commands = Vec<(PhaseName, Mark, String)>;
-
 fn phase(
     report: &mut Report,
-    commands: &mut Commands,
+    commands: &mut Vec<Command>,
     name: PhaseName,
     at: Mark,
     node: &Node,
@@ -68,7 +71,7 @@ fn phase(
     let run_as = fields.get("run-as").and_then(|node| report.word(node, &fields.join("run-as")));
     let on_failure = fields.get("on-failure").and_then(|node| on_failure(report, node));
     let runtime_versions = match fields.get("runtime-versions") {
-        Some(node) => report.scalar_map(node, &fields.join("runtime-versions")),
+        Some(node) => runtimes(report, node, &fields.join("runtime-versions")),
         None => Default::default(),
     };
     if name != PhaseName::Install && !runtime_versions.is_empty() {
@@ -76,15 +79,16 @@ fn phase(
         let message = "only the `install` phase has `runtime-versions`; it is ignored here";
         report.warn(at, codes::MISPLACED_KEY, message, "move it below `install:`");
     }
-    let steps = fields.get("steps").map(|node| steps(report, node, &fields.join("steps")));
+    let steps =
+        fields.get("steps").map(|node| super::steps::read(report, node, &fields.join("steps")));
     let mut list = Vec::new();
-    read_commands(report, &mut fields, name, &mut list, "commands");
+    commands::read(report, &mut fields, name, &mut list, "commands");
     let mut finally = Vec::new();
-    read_commands(report, &mut fields, name, &mut finally, "finally");
+    commands::read(report, &mut fields, name, &mut finally, "finally");
     let steps = steps.unwrap_or_default();
     check_commands(report, &fields, name, at, !list.is_empty(), !steps.is_empty());
-    fields.finish(report);
-    let texts = |list: &Commands| list.iter().map(|(.., text)| text.clone()).collect();
+    lists::finish(report, fields, Vec::new());
+    let texts = |list: &[Command]| list.iter().map(|(.., text)| text.clone()).collect();
     let phase = Phase {
         run_as,
         on_failure: on_failure.unwrap_or_default(),
@@ -110,7 +114,11 @@ fn check_commands(
     if steps && commands {
         let message = format!("phase `{}` has both `steps` and `commands`", name.key());
         report.warn(at, codes::STEPS_AND_COMMANDS, message, "keep one of the two");
-    } else if there.is_none() && !steps && name != PhaseName::Install {
+    } else if there.is_none()
+        && !steps
+        && name != PhaseName::Install
+        && fields.key_at("finally").is_none()
+    {
         let message = format!("phase `{}` has no `commands`", name.key());
         report.warn(at, codes::EMPTY_SECTION, message, "add `commands:` with at least one entry");
     }
@@ -119,108 +127,56 @@ fn check_commands(
 fn on_failure(report: &mut Report, node: &Node) -> Option<OnFailure> {
     let text = report.word(node, "on-failure")?;
     match text.parse() {
-        Ok(on_failure) => Some(on_failure),
+        Ok(on_failure) => {
+            if let OnFailure::Retry { pattern: Some(pattern), .. } = &on_failure {
+                check_pattern(report, node.at, pattern);
+            }
+            Some(on_failure)
+        }
         Err(error) => {
             let message = format!("`on-failure: {text}` means nothing");
-            report.error(node.at, codes::BAD_VALUE, message, error.to_string());
+            let upper = text.to_ascii_uppercase();
+            let help = match upper.parse::<OnFailure>() {
+                Ok(_) if upper != text => format!("write {upper}"),
+                _ => error.to_string(),
+            };
+            report.error(node.at, codes::BAD_VALUE, message, help);
             None
         }
     }
 }
 
-/// A list of commands. One list item is one command, however many lines it has.
-fn read_commands(
-    report: &mut Report,
-    fields: &mut Fields<'_>,
-    name: PhaseName,
-    commands: &mut Commands,
-    key: &'static str,
-) {
-    let Some(node) = fields.get_or_null(key) else { return };
-    let path = fields.join(key);
-    let at = fields.key_at(key).unwrap_or(node.at);
-    let items = match &node.value {
-        // Undocumented, yet found in files that are in use.
-        Value::Scalar { text, .. } if !node.is_null() => {
-            let message = format!("`{path}` is one text; it is run as one command");
-            report.warn(node.at, codes::NOT_A_LIST, message, "put `- ` before every command");
-            commands.push((name, node.at, text.clone()));
-            return;
-        }
-        Value::Scalar { .. } | Value::Map(_) => report.list(node, &path),
-        Value::List(items) => items,
-    };
-    if items.is_empty() && !matches!(node.value, Value::Map(_)) {
-        let help = "add a command, or remove the key";
-        report.warn(at, codes::EMPTY_SECTION, format!("`{path}` is empty"), help);
-    }
-    for (index, item) in items.iter().enumerate() {
-        if let Some(text) = command(report, item, &format!("{path}[{index}]")) {
-            commands.push((name, item.at, text));
-        }
+/// A pattern the agent could not use would fail the build only when an agent has it.
+fn check_pattern(report: &mut Report, at: Mark, pattern: &str) {
+    let config = Regex::config().nfa_size_limit(Some(PATTERN_MAX));
+    if let Err(error) = Regex::builder().configure(config).build(pattern) {
+        let detail = error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string);
+        let why = detail.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        let message = format!("`on-failure`: '{pattern}' is no regular expression: {why}");
+        let help = "put `\\` before a bracket, `+`, `*` or `?` that means itself";
+        report.error(at, codes::BAD_VALUE, message, help);
     }
 }
 
-fn command(report: &mut Report, node: &Node, path: &str) -> Option<String> {
-    match &node.value {
-        Value::Scalar { text, .. } if node.is_null() || text.trim().is_empty() => {
-            let message = format!("`{path}` is empty; nothing is run");
-            report.warn(node.at, codes::EMPTY_COMMAND, message, "write a command, or remove it");
-            None
-        }
-        Value::Scalar { text, .. } => Some(text.clone()),
-        Value::Map(entries) => {
-            let first = entries.first();
-            let key = first.and_then(|entry| entry.key.text()).unwrap_or("");
-            let value = first.and_then(|entry| entry.value.text()).unwrap_or("…");
-            let message =
-                format!("`{path}` is a mapping: YAML took `: ` after `{}` for a key", short(key));
-            let help = format!("quote it: '{}'", short(&format!("{key}: {value}")));
-            report.error(node.at, codes::COMMAND_IS_MAPPING, message, help);
-            None
-        }
-        Value::List(_) => {
-            let message = format!("`{path}` is a list: YAML took a bracket or dash for one");
-            let help = "quote the command, or write it in a `- |` block";
-            report.error(node.at, codes::COMMAND_IS_LIST, message, help);
-            None
-        }
-    }
-}
+/// Names of the curated images' runtimes (CodeBuild user guide, "Available runtimes"); they refuse
+/// any other.
+const RUNTIMES: [&str; 9] =
+    ["android", "docker", "dotnet", "golang", "java", "nodejs", "php", "python", "ruby"];
 
-/// Enough of a command to recognise it, fit for single quotes.
-fn short(text: &str) -> String {
-    let line = text.lines().next().unwrap_or("").replace('\'', "''");
-    match line.char_indices().nth(60) {
-        Some((at, _)) => format!("{}…", &line[..at]),
-        None => line,
-    }
-}
-
-fn steps(report: &mut Report, node: &Node, path: &str) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for (index, item) in report.list(node, path).iter().enumerate() {
-        let path = format!("{path}[{index}]");
-        let Some(mut fields) = Fields::open(report, item, &path) else { continue };
-        let mut text = |report: &mut Report, key| {
-            let node = fields.get(key)?;
-            report.text(node, &fields.join(key))
-        };
-        let (name, uses, run) = (text(report, "name"), text(report, "uses"), text(report, "run"));
-        let mut map = |report: &mut Report, key| match fields.get(key) {
-            Some(node) => report.scalar_map(node, &fields.join(key)),
-            None => Default::default(),
-        };
-        let (with, env) = (map(report, "with"), map(report, "env"));
-        for key in ["id", "if", "shell", "working-directory", "continue-on-error"] {
-            fields.allow(key);
+fn runtimes(report: &mut Report, node: &Node, path: &str) -> BTreeMap<String, String> {
+    let pairs = super::env::scalars(report, node, path);
+    for (name, at, version) in &pairs {
+        if !RUNTIMES.contains(&name.as_str()) {
+            let message = format!("`{path}`: CodeBuild has no runtime `{name}`");
+            // `node` and `go` are too short for a slip of the pen.
+            let whole = RUNTIMES.iter().find(|whole| whole.starts_with(&name.to_lowercase()));
+            let help =
+                whole.map_or_else(|| suggest::help(name, &RUNTIMES), |w| format!("write `{w}`"));
+            report.warn(*at, codes::UNKNOWN_NAME, message, help);
+        } else if version.is_empty() {
+            let message = format!("`{path}.{name}` names no version");
+            report.warn(*at, codes::EMPTY_SECTION, message, format!("write `{name}: latest`"));
         }
-        if uses.is_none() && run.is_none() {
-            let help = "write `uses: owner/action@version` or `run: command`";
-            report.error(item.at, codes::MISSING_KEY, format!("`{path}` does nothing"), help);
-        }
-        fields.finish(report);
-        steps.push(Step { name, uses, run, with, env });
     }
-    steps
+    pairs.into_iter().map(|(name, _, version)| (name, version)).collect()
 }

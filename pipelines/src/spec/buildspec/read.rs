@@ -1,6 +1,6 @@
 //! The top of a buildspec.
 
-use crate::spec::buildspec::{Buildspec, Env, PhaseName, Phases, Proxy, Version};
+use crate::spec::buildspec::{Batch, Buildspec, Env, PhaseName, Phases, Proxy, Version, lists};
 use crate::spec::decode::{self, Fields, Report};
 use crate::spec::problem::Parsed;
 use crate::spec::yaml::{Mark, Node};
@@ -22,15 +22,17 @@ pub(crate) fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Buildspec
     let assumed = version.unwrap_or(Version::V02);
     let run_as = top.get("run-as").and_then(|node| report.word(node, "run-as"));
     let env = env(report, &mut top, assumed);
-    let proxy = top.get("proxy").and_then(|node| proxy(report, node));
-    let batch = top.get("batch").and_then(|node| super::batch::read(report, node));
-    let phases = phases(report, &mut top, batch.is_some());
-    let reports = top.get("reports").map(|node| super::reports::read(report, node));
+    let proxy = lists::section(report, &mut top, "proxy").and_then(|node| proxy(report, node));
+    let batch =
+        lists::section(report, &mut top, "batch").and_then(|node| super::batch::read(report, node));
+    let phases = phases(report, &mut top, batch.as_ref());
+    let reports = super::reports::read(report, &mut top);
     let artifacts = super::artifacts::read(report, &mut top, assumed);
     let cache = super::cache::read(report, &mut top);
     finish(report, top);
     if let Some(phases) = &phases {
         super::hints::check(report, phases);
+        super::shell::check(report, phases, env.shell.as_deref());
     }
     Some(Buildspec {
         version: version?,
@@ -39,7 +41,7 @@ pub(crate) fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Buildspec
         proxy,
         batch,
         phases: phases.map(|found| found.phases).unwrap_or_default(),
-        reports: reports.unwrap_or_default(),
+        reports,
         artifacts,
         cache,
     })
@@ -61,10 +63,14 @@ fn version(report: &mut Report, top: &mut Fields<'_>) -> Option<Version> {
 }
 
 fn env(report: &mut Report, top: &mut Fields<'_>, version: Version) -> Env {
-    let mut env = match top.get_or_null("env") {
-        Some(node) => super::env::read(report, node, top.key_at("env")),
+    let mut env = match lists::section(report, top, "env") {
+        Some(node) => super::env::read(report, node),
         None => Env::default(),
     };
+    if let Some(at) = top.key_at("env").filter(|_| version == Version::V01) {
+        let message = "`env` came with version 0.2; CodeBuild ignores it in version 0.1";
+        report.warn(at, codes::OLD_VERSION_KEY, message, "write `version: 0.2`");
+    }
     // Version 0.1 has `environment_variables.plaintext` for what 0.2 calls `env.variables`.
     if let Some(node) = top.get("environment_variables") {
         if version == Version::V02 {
@@ -92,31 +98,37 @@ fn proxy(report: &mut Report, node: &Node) -> Option<Proxy> {
     Some(Proxy { upload_artifacts, logs })
 }
 
+/// A command with its phase and place.
+pub(super) type Command = (PhaseName, Mark, String);
+
 /// The phases with the places that later checks talk about.
 pub(super) struct FoundPhases {
     pub phases: Phases,
     /// Whether any of the four phases is there, be it a broken one.
     pub any: bool,
-    /// Each command with its phase and place.
-    pub commands: Vec<(PhaseName, Mark, String)>,
+    pub commands: Vec<Command>,
 }
 
-fn phases(report: &mut Report, top: &mut Fields<'_>, batch: bool) -> Option<FoundPhases> {
+fn phases(report: &mut Report, top: &mut Fields<'_>, batch: Option<&Batch>) -> Option<FoundPhases> {
     if let Some(node) = top.get("phases") {
         let found = super::phases::read(report, node)?;
-        if found.any || batch {
+        if found.any || batch.is_some() {
             return Some(found);
         }
     }
     let at = top.key_at("phases").unwrap_or(top.at);
-    let stray = top.entries().find(|(key, ..)| PhaseName::ALL.iter().any(|p| p.key() == *key));
+    let stray = top.entries().find(|(key, ..)| lists::is_phase(key));
     if let Some((key, stray_at, _)) = stray {
         let message = format!("`phases` is empty, and `{key}` stands at the margin");
         let help = format!("indent `{key}` (line {}) below `phases:`", stray_at.line);
         report.error(at, codes::LOST_INDENTATION, message, help);
-    } else if batch {
-        let message = "there are no phases: every task of the batch needs a buildspec of its own";
-        report.warn(at, codes::EMPTY_SECTION, message, "give each task its `buildspec:`");
+    } else if let Some(batch) = batch {
+        if let Some(task) = batch.without_buildspec() {
+            let at = top.key_at("batch").unwrap_or(at);
+            let message =
+                format!("there are no phases, and `{task}` names no buildspec of its own");
+            report.warn(at, codes::EMPTY_SECTION, message, "give it a `buildspec:`, or add phases");
+        }
     } else {
         let message = "no phase is there that could run";
         let help = "write `phases:`, `build:` and `commands:`, each indented below the other";
@@ -130,13 +142,26 @@ fn finish(report: &mut Report, top: Fields<'_>) {
     let mut answered = Vec::new();
     for (key, at, _) in top.unknown() {
         let home = match key {
-            _ if PhaseName::ALL.iter().any(|phase| phase.key() == key) => "phases",
-            "commands" | "finally" | "on-failure" => "phases.build",
+            _ if lists::is_phase(key) => "phases",
+            "commands" | "finally" | "on-failure" | "steps" => "phases.build",
             "runtime-versions" => "phases.install",
-            "variables" | "parameter-store" | "secrets-manager" | "exported-variables"
-            | "shell" => "env",
-            "files" | "base-directory" | "discard-paths" | "secondary-artifacts" => "artifacts",
+            "variables"
+            | "parameter-store"
+            | "secrets-manager"
+            | "exported-variables"
+            | "shell"
+            | "git-credential-helper" => "env",
+            "files"
+            | "base-directory"
+            | "discard-paths"
+            | "exclude-paths"
+            | "s3-prefix"
+            | "enable-symlinks"
+            | "secondary-artifacts" => "artifacts",
             "paths" | "fallback-keys" => "cache",
+            "build-list" | "build-graph" | "build-matrix" | "build-fanout" | "fast-fail" => "batch",
+            "upload-artifacts" => "proxy",
+            "file-format" => "reports",
             _ => continue,
         };
         answered.push(key);

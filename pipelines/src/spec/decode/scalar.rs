@@ -45,7 +45,8 @@ impl Report {
         None
     }
 
-    /// True or false. AWS reads YAML 1.1, where `yes`, `on` and `y` are booleans too.
+    /// True or false. AWS reads YAML 1.1, where `yes` and `on` are booleans too; its guide writes
+    /// them so, and its CDK writes them in quotes. Only `y` and `n` are told how they are read.
     pub(crate) fn boolean(&mut self, node: &Node, path: &str) -> Option<bool> {
         let text = self.word(node, path)?;
         let plain = matches!(&node.value, Value::Scalar { style: Style::Plain, .. });
@@ -54,8 +55,11 @@ impl Report {
             "false" | "no" | "off" | "n" => Some(false),
             _ => None,
         };
-        let exact = plain
-            && matches!(text.as_str(), "true" | "false" | "True" | "False" | "TRUE" | "FALSE");
+        let exact = if self.is_aws() {
+            text.len() > 1
+        } else {
+            plain && matches!(text.as_str(), "true" | "false" | "True" | "False" | "TRUE" | "FALSE")
+        };
         match value {
             Some(value) if exact => Some(value),
             Some(value) if self.is_aws() => {

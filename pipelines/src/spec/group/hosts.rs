@@ -60,7 +60,7 @@ fn all_tags(wanted: &BTreeMap<String, String>, tags: &BTreeMap<String, String>) 
 }
 
 /// `*` stands for any characters, none included; everything else for itself, case and all.
-fn like(pattern: &str, value: &str) -> bool {
+pub(super) fn like(pattern: &str, value: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or("");
     let Some(mut rest) = value.strip_prefix(first) else { return false };

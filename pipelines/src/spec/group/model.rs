@@ -1,7 +1,10 @@
 //! What a group file says, short forms expanded and defaults filled in.
 
 use crate::spec::appspec::FileExists;
-use crate::spec::group::{Amount, Hosts, Monitor, Router, Strategy};
+use crate::spec::group::{
+    Amount, Analysis, Hosts, Instances, KeepReleases, MaxFailures, Monitor, Router, SharedPath,
+    Strategy,
+};
 use crate::spec::{Window, print};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -24,6 +27,9 @@ pub struct Group {
     pub application: String,
     /// Which hosts belong to it.
     pub hosts: Hosts,
+    /// Where new hosts come from, for strategies that want them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instances: Option<Instances>,
     /// How a revision reaches them; one host after the other where absent.
     #[schemars(with = "Option<Strategy>")]
     pub strategy: Strategy,
@@ -32,7 +38,7 @@ pub struct Group {
     pub min_healthy: Option<Amount>,
     /// How many hosts may fail before the deployment does.
     #[serde(default)]
-    pub max_failures: u32,
+    pub max_failures: MaxFailures,
     /// When it goes back to its last good revision by itself.
     #[serde(default)]
     pub rollback: Rollback,
@@ -45,6 +51,9 @@ pub struct Group {
     /// Numbers that are watched during a deployment.
     #[serde(default)]
     pub monitors: Vec<Monitor>,
+    /// How canary and linear compare the new revision with the old; not at all where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysis: Option<Analysis>,
     /// How a host leaves traffic.
     #[serde(default)]
     pub drain: Drain,
@@ -52,8 +61,11 @@ pub struct Group {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zones: Option<Zones>,
     /// Successful releases kept on a host.
-    #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
-    pub keep_releases: u32,
+    #[serde(default)]
+    pub keep_releases: KeepReleases,
+    /// Paths on the hosts that belong to no release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared: Vec<SharedPath>,
     /// For appspecs that do not say it themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_exists_behavior: Option<FileExists>,
@@ -189,11 +201,15 @@ pub struct HooksPolicy {
     /// Added to what CodeDeploy sets.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// Lifecycle events whose scripts cannot be undone: once one of them ran, the group does not go
+    /// back by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub irreversible: Vec<String>,
 }
 
 impl Default for HooksPolicy {
     fn default() -> Self {
-        Self { timeout: Millis::from_minutes(60), env: BTreeMap::new() }
+        Self { timeout: Millis::from_minutes(60), env: BTreeMap::new(), irreversible: Vec::new() }
     }
 }
 

@@ -2,12 +2,14 @@
 
 use crate::spec::codes;
 use crate::spec::decode::{Fields, Report};
+use crate::spec::group::metric::{self, Bounds};
+use crate::spec::group::{Metric, RouterMetric};
 use crate::spec::print;
 use crate::spec::yaml::Node;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
-/// Fails where the value is outside its bounds often enough in a row.
+/// An alarm where the value is bad often enough among the last ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[derive(schemars::JsonSchema)]
@@ -29,49 +31,22 @@ pub struct Monitor {
     #[serde(with = "print::time")]
     #[schemars(with = "Option<Millis>")]
     pub every: Millis,
-    /// Bad values in a row that make an alarm.
+    /// So many bad values
     #[schemars(with = "Option<u32>", range(min = 1, max = 100))]
     pub failures: u32,
+    /// among so many of the last ones make an alarm; never fewer than `failures`.
+    #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
+    pub of: u32,
     /// What a missing value means.
     #[serde(default)]
     pub no_data: NoData,
+    /// With fewer requests in the time looked at, a value counts as missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub min_samples: Option<u32>,
     /// Whether it only reports.
     #[serde(default)]
     pub dry_run: bool,
-}
-
-/// Where the value comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[derive(schemars::JsonSchema)]
-pub enum Metric {
-    /// The answer to a query.
-    Prometheus {
-        /// Where Prometheus answers.
-        url: String,
-        /// A PromQL expression with one number for its answer.
-        query: String,
-    },
-    /// A number in a JSON answer, by JSON pointer.
-    Http {
-        /// Asked with GET.
-        url: String,
-        /// A JSON pointer to the number, such as `/errors`.
-        value: String,
-    },
-    /// What the router counts.
-    Router(RouterMetric),
-}
-
-/// What the router itself counts about the hosts of the new revision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[derive(schemars::JsonSchema)]
-pub enum RouterMetric {
-    /// Share of answers with status 500 and above, 0 to 1.
-    ErrorRate,
-    /// Mean answer time in milliseconds.
-    Latency,
 }
 
 /// What a missing value means. Never success.
@@ -86,10 +61,12 @@ pub enum NoData {
 
 const EVERY: Millis = Millis::from_secs(30);
 
-pub(super) fn read(report: &mut Report, node: &Node) -> Vec<Monitor> {
+/// `routed` says whether the group has a router.
+pub(super) fn read(report: &mut Report, node: &Node, routed: bool) -> Vec<Monitor> {
     let mut monitors: Vec<Monitor> = Vec::new();
-    for (index, item) in report.list(node, "monitors").iter().enumerate() {
-        let Some(monitor) = monitor(report, item, &format!("monitors[{index}]")) else { continue };
+    for (index, item) in report.short_list(node, "monitors").iter().enumerate() {
+        let path = format!("monitors[{index}]");
+        let Some(monitor) = monitor(report, item, &path, routed) else { continue };
         if monitors.iter().any(|other| other.name == monitor.name) {
             let message = format!("two monitors are named '{}'", monitor.name);
             report.error(item.at, codes::DUPLICATE_NAME, message, "rename one of them");
@@ -99,102 +76,108 @@ pub(super) fn read(report: &mut Report, node: &Node) -> Vec<Monitor> {
     monitors
 }
 
-fn monitor(report: &mut Report, node: &Node, path: &str) -> Option<Monitor> {
+fn monitor(report: &mut Report, node: &Node, path: &str, routed: bool) -> Option<Monitor> {
     let mut fields = Fields::open(report, node, path)?;
     let name = fields.require(report, "name", "name the monitor: `name: errors`");
     let name = name.and_then(|node| report.name(node, &fields.join("name")));
-    let metric = metric(report, &mut fields);
-    let mut bound = |report: &mut Report, key| {
-        let node = fields.get(key)?;
-        float(report, node, &fields.join(key))
-    };
-    let fail_above = bound(report, "fail-above");
-    let fail_below = bound(report, "fail-below");
-    if fields.key_at("fail-above").is_none() && fields.key_at("fail-below").is_none() {
-        let message = format!("`{path}` never fails");
-        let help = "write `fail-above` or `fail-below`";
-        report.error(node.at, codes::MISSING_KEY, message, help);
+    let metric = metric::read(report, &mut fields);
+    if let (Some(Metric::Router(_)), Some(at), false) = (&metric, fields.key_at("router"), routed) {
+        let message = format!("`{path}` watches the router, and there is none");
+        report.error(at, codes::NO_ROUTER, message, "add `router:`, or watch something else");
     }
-    if let (Some(above), Some(below)) = (fail_above, fail_below)
-        && below >= above
-    {
-        let message = format!("`{path}` always fails: nothing is between {below} and {above}");
-        report.error(node.at, codes::CAPACITY, message, "let `fail-below` be the smaller one");
-    }
-    let every = fields.get("every").map(|node| report.duration(node, &fields.join("every")));
+    let bounds = bounds(report, &mut fields, metric.as_ref());
+    let every = fields.get("every").map(|node| report.time_limit(node, &fields.join("every")));
     let failures = fields.get("failures");
     let failures = failures.map(|node| report.number(node, &fields.join("failures"), 1..=100));
+    let of = fields.get("of").map(|node| report.number(node, &fields.join("of"), 1..=1000));
+    if let (Some(failures), Some(of)) = (failures.unwrap_or(Some(1)), of.flatten())
+        && failures > of
+    {
+        let at = fields.key_at("of").unwrap_or(fields.at);
+        let message = format!("`{path}` never fails: there are no {failures} bad ones of {of}");
+        report.error(at, codes::CAPACITY, message, format!("write `of: {failures}` or more"));
+    }
     let words = [("hold", NoData::Hold), ("fail", NoData::Fail)];
     let no_data = fields.get("no-data");
     let no_data = no_data.and_then(|node| report.choice(node, &fields.join("no-data"), &words));
+    let min_samples = min_samples(report, &mut fields, metric.as_ref());
     let dry_run = fields.get("dry-run");
     let dry_run = dry_run.and_then(|node| report.boolean(node, &fields.join("dry-run")));
     fields.finish(report);
+    let failures = failures.unwrap_or(Some(1))?;
+    let (fail_above, fail_below) = bounds;
     Some(Monitor {
         name: name?,
         metric: metric?,
         fail_above,
         fail_below,
         every: every.unwrap_or(Some(EVERY))?,
-        failures: failures.unwrap_or(Some(1))?,
+        failures,
+        of: of.unwrap_or(Some(failures))?,
         no_data: no_data.unwrap_or_default(),
+        min_samples,
         dry_run: dry_run.unwrap_or(false),
     })
 }
 
-fn metric(report: &mut Report, fields: &mut Fields<'_>) -> Option<Metric> {
-    let prometheus = fields.get("prometheus");
-    let http = fields.get("http");
-    let router = fields.get("router");
-    match (prometheus, http, router) {
-        (Some(node), None, None) => {
-            let mut inner = Fields::open(report, node, &fields.join("prometheus"))?;
-            let (url, query) = pair(report, &mut inner, "query", "write a PromQL expression");
-            inner.finish(report);
-            Some(Metric::Prometheus { url: url?, query: query? })
-        }
-        (None, Some(node), None) => {
-            let mut inner = Fields::open(report, node, &fields.join("http"))?;
-            let (url, value) = pair(report, &mut inner, "value", "write a JSON pointer: /errors");
-            inner.finish(report);
-            Some(Metric::Http { url: url?, value: value? })
-        }
-        (None, None, Some(node)) => {
-            let words =
-                [("error-rate", RouterMetric::ErrorRate), ("latency", RouterMetric::Latency)];
-            report.choice(node, &fields.join("router"), &words).map(Metric::Router)
-        }
-        _ => {
-            let message = format!("`{}` has to watch exactly one thing", fields.path);
-            let help = "write one of prometheus, http, router";
-            report.error(fields.at, codes::ACTION_KIND, message, help);
-            None
-        }
-    }
-}
-
-fn pair(
+/// `fail-above` and `fail-below`, as far as they make sense for what is watched.
+fn bounds(
     report: &mut Report,
     fields: &mut Fields<'_>,
-    key: &'static str,
-    help: &str,
-) -> (Option<String>, Option<String>) {
-    let url = fields.require(report, "url", "write http://… or https://…");
-    let url = url.and_then(|node| report.http_url(node, &fields.join("url")));
-    let text = fields.require(report, key, help);
-    (url, text.and_then(|node| report.word(node, &fields.join(key))))
+    metric: Option<&Metric>,
+) -> (Option<f64>, Option<f64>) {
+    let mut bound = |report: &mut Report, key| {
+        let node = fields.get(key)?;
+        report.float(node, &fields.join(key))
+    };
+    let above = bound(report, "fail-above");
+    let below = bound(report, "fail-below");
+    let path = fields.path.clone();
+    let written = ["fail-above", "fail-below"]
+        .into_iter()
+        .find_map(|key| fields.get(key).and_then(|_| fields.key_at(key)));
+    match (metric.map(Metric::wants), written) {
+        (Some(Bounds::Needed), None) => {
+            let message = format!("`{path}` never fails");
+            let help = "write `fail-above` or `fail-below`";
+            report.error(fields.at, codes::MISSING_KEY, message, help);
+        }
+        (Some(Bounds::Meaningless), Some(at)) => {
+            let message = format!("`{path}` has bounds and no number to compare");
+            let help = "say where in the answer it is: `value: /queue/length`";
+            report.error(at, codes::IGNORED_KEY, message, help);
+        }
+        _ => {}
+    }
+    if let (Some(above), Some(below)) = (above, below)
+        && below >= above
+    {
+        let message = format!("`{path}` always fails: nothing is between {below} and {above}");
+        let help = "let `fail-below` be the smaller one";
+        report.error(fields.at, codes::CAPACITY, message, help);
+    }
+    let rate = matches!(metric, Some(Metric::Router(RouterMetric::ErrorRate)));
+    if let Some(above) = above.filter(|above| rate && *above >= 1.0)
+        && let Some(at) = fields.key_at("fail-above")
+    {
+        let message = format!("`{path}` never fails: no error rate is above {above}");
+        let help = format!("write `fail-above: {above}%`, or a number below 1");
+        report.error(at, codes::CAPACITY, message, help);
+    }
+    (above, below)
 }
 
-fn float(report: &mut Report, node: &Node, path: &str) -> Option<f64> {
-    let text = report.word(node, path)?;
-    let (digits, scale) = match text.strip_suffix('%') {
-        Some(digits) => (digits.trim_end(), 100.0),
-        None => (text.as_str(), 1.0),
-    };
-    let number = digits.parse::<f64>().ok().filter(|number| number.is_finite());
-    if number.is_none() {
-        let message = format!("`{path}`: '{text}' is not a number");
-        report.error(node.at, codes::BAD_NUMBER, message, "write 0.02 or 2%, for example");
+fn min_samples(
+    report: &mut Report,
+    fields: &mut Fields<'_>,
+    metric: Option<&Metric>,
+) -> Option<u32> {
+    let node = fields.get("min-samples")?;
+    let number = report.number(node, &fields.join("min-samples"), 1..=1_000_000)?;
+    if let Some(Metric::Prometheus { .. } | Metric::Http { .. } | Metric::Command { .. }) = metric {
+        let message = "only a router counts its requests: `min-samples` has no effect here";
+        let at = fields.key_at("min-samples").unwrap_or(fields.at);
+        report.error(at, codes::IGNORED_KEY, message, "remove it, or ask for it in the query");
     }
-    number.map(|number| number / scale)
+    Some(number)
 }

@@ -1,9 +1,13 @@
 //! What can be wrong with a group, and what its short forms mean.
 
-use crate::spec::group::{Amount, Group, RollbackOn, Router, Strategy, parse};
+mod sense;
+
+use crate::spec::group::{Amount, Group, RollbackOn, Strategy, parse};
 use crate::spec::{Kind, trial};
 use crate::time::Millis;
 
+const INSTANCES: &str = "instances: {docker: {agent: d, image: i}}\n";
+const ROUTER: &str = "router: {haproxy: {agent: a, backend: b}}\n";
 const HEAD: &str = "group: web\napplication: shop\nhosts: {tags: {role: web}}\n";
 
 #[track_caller]
@@ -39,7 +43,7 @@ rollback: {on: [failure, alarm, stop]}
     assert_eq!((group.name.as_str(), group.min_healthy), ("production", Some(Amount::Percent(75))));
     let Strategy::Canary { steps, .. } = &group.strategy else { panic!() };
     assert_eq!((steps[1].weight, steps[1].hold), (50, Millis::from_minutes(10)));
-    assert!(matches!(&group.router, Some(Router::Haproxy { agent, .. }) if agent == "lb-1"));
+    assert_eq!(group.router.unwrap().balancer.agent(), "lb-1");
     assert_eq!(group.monitors[0].fail_above, Some(0.02));
 }
 
@@ -48,15 +52,17 @@ fn defaults_are_careful() {
     let group = read("");
     assert_eq!(group.strategy, Strategy::default());
     assert_eq!(group.rollback.on, [RollbackOn::Failure, RollbackOn::Alarm, RollbackOn::Stop]);
-    assert_eq!((group.keep_releases, group.ignore_stop_failures), (5, true));
+    assert_eq!((group.keep_releases.count, group.ignore_stop_failures), (5, true));
     assert_eq!((group.timeout, group.drain.timeout), (Millis::from_minutes(60), Millis(30_000)));
     assert!(read("rollback: never\n").rollback.on.is_empty());
 }
 
 #[test]
 fn strategies_have_short_forms_and_names_of_aws() {
-    let rolling =
-        |batch, first_batch| Strategy::Rolling { batch, first_batch, barrier: false, hold: None };
+    let rolling = |batch: Amount, first_batch| {
+        let (batch, bake) = (batch.into(), Millis::ZERO);
+        Strategy::Rolling { batch, first_batch, barrier: false, hold: None, bake }
+    };
     let cases = [
         ("all-at-once", Strategy::AllAtOnce),
         ("CodeDeployDefault.AllAtOnce", Strategy::AllAtOnce),
@@ -88,27 +94,45 @@ fn capacity_that_cannot_work_is_refused() {
     check_after("min-healthy: 100%\n", &["E capacity 4:1"]);
     check_after("min-healthy: 95%\n", &["W capacity-doubt 4:1"]);
     check_after("strategy: {rolling: {batch: 50%}}\nmin-healthy: 75%\n", &["W capacity-doubt 5:1"]);
-    check_after("strategy: {rolling-extra: {batch: 2}}\nmin-healthy: 100%\n", &[]);
+    let extra = "strategy: {rolling-extra: {batch: 2}}\nmin-healthy: 100%\n";
+    check_after(&format!("{extra}{INSTANCES}"), &[]);
+    check_after("strategy: HalfAtATime\nmin-healthy: 100%\n", &["E capacity 5:1"]);
 }
 
 #[test]
 fn a_canary_grows_on_hosts_that_can_carry_it() {
-    let canary = |steps: &str| {
-        format!(
-            "strategy: {{canary: {{steps: [{steps}]}}}}\n\
-             router: {{haproxy: {{agent: a, backend: b}}}}\n"
-        )
-    };
-    check_after(&canary("{weight: 90, hosts: 10%}"), &["E capacity 4:29"]);
-    check_after(&canary("{weight: 10, hosts: 10%}, {weight: 10}"), &["E bad-value 4:55"]);
-    check_after(&canary("{weight: 0}"), &["E bad-number 4:38"]);
-    check_after(&canary(""), &["E missing-key 4:28"]);
-    check_after(&canary("{weight: 10, analyse: [nope]}"), &["E unknown-name 4:1"]);
+    let canary =
+        |steps: &str| format!("strategy: {{canary: {{bake: 1m, steps: [{steps}]}}}}\n{ROUTER}");
+    check_after(&canary("{weight: 90, hosts: 10%}"), &["E capacity 4:39"]);
+    check_after(&canary("{weight: 10, hold: 1m}, {weight: 10}"), &["E bad-value 4:63"]);
+    check_after(&canary("{weight: 100, hold: 1m}, {weight: 50}"), &["E bad-value 4:64"]);
+    check_after(&canary("{weight: 0}"), &["E bad-number 4:48"]);
+    check_after(&canary(""), &["E missing-key 4:38"]);
+    check_after(&canary("{weight: 10, analyse: [nope]}"), &["E unknown-name 4:62"]);
+    check_after(&canary("{weight: 10}, {weight: 20}"), &["W no-hold 4:39"]);
+    check_after(&canary("{weight: 10, approve: true}, {weight: 20}"), &[]);
+    check_after(&format!("{}analysis:\n", canary("{weight: 10}, {weight: 20}")), &[]);
+    check_after(
+        &format!("strategy: {{linear: {{step: 10, every: 0s}}}}\n{ROUTER}"),
+        &["W no-hold 4:31"],
+    );
     check_after("strategy: Canary10Percent5Minutes\n", &["W no-router 4:1"]);
 }
 
 #[test]
 fn blue_and_green_are_two_sets_with_a_router() {
+    check_after(
+        &format!(
+            "strategy: blue-green\n{INSTANCES}router: {{port: 80, haproxy: {{agent: a, \
+                          backend: b}}}}\n"
+        ),
+        &[],
+    );
+    check_after(&format!("strategy: blue-green\n{ROUTER}"), &["E no-instances 4:1"]);
+    check_after(
+        &format!("strategy: {{blue-green: {{blue: {{tags: {{a: b}}}}}}}}\n{ROUTER}"),
+        &["E missing-key 4:24"],
+    );
     let sets = |green: &str| {
         format!(
             "strategy: {{blue-green: {{blue: {{tags: {{set: a}}}}, \
@@ -139,12 +163,6 @@ fn health_monitors_and_the_rest_are_checked() {
     check_after("health: {http: 'http://x', timeout: 5s, healthy-for: 10s}\n", &["E capacity 4:9"]);
     check_after("health: {http: 'http://x', interval: 0s}\n", &["E capacity 4:9"]);
     check_after("health: {http: /x}\n", &["E bad-url 4:16"]);
-    check_after("monitors: [{name: a, router: latency}]\n", &["E missing-key 4:12"]);
-    check_after("monitors: [{name: a, fail-above: 1}]\n", &["E action-kind 4:12"]);
-    check_after(
-        "monitors: [{name: a, router: latency, fail-above: 1, fail-below: 2}]\n",
-        &["E capacity 4:12"],
-    );
     check_after("router: {}\n", &["E action-kind 4:9"]);
     check_after("rollback: {on: [failures]}\n", &["E bad-value 4:17"]);
     check_after("keep-releases: 0\n", &["E bad-number 4:16"]);
@@ -153,5 +171,11 @@ fn health_monitors_and_the_rest_are_checked() {
         "windows: [{days: [mon], from: 2026-01-01, to: 2026-01-02}]\n",
         &["E bad-schedule 4:31"],
     );
-    assert_eq!(read("drain: 5s\nzones: az\n").zones.unwrap().tag, "az");
+    assert_eq!(read("zones: az\n").zones.unwrap().tag, "az");
+    check_after(&format!("drain: 5s\n{ROUTER}"), &[]);
+    check_after("drain: 5s\n", &["W ignored-key 4:1"]);
+    check_after("timeout: 0s\n", &["E bad-duration 4:10"]);
+    check_after("timeout: 5m\nhooks: {timeout: 10m}\n", &["W capacity-doubt 5:1"]);
+    check_after("timeout: 5m\nhooks: {env: {A: b}}\n", &[]);
+    check_after("hooks: {irreversible: [AfterInstal]}\n", &["E bad-value 4:24"]);
 }

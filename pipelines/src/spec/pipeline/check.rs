@@ -4,10 +4,21 @@ use crate::spec::codes;
 use crate::spec::decode::{Report, suggest};
 use crate::spec::graph;
 use crate::spec::pipeline::action::{Draft, Placed};
-use crate::spec::pipeline::read::StageDraft;
+use crate::spec::pipeline::stage::StageDraft;
 use crate::spec::pipeline::{Deploy, Work};
+use crate::spec::short::ENTRIES_MAX;
 use crate::spec::yaml::Mark;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Whether there are few enough actions to look at each beside each other; says so if not.
+pub(super) fn is_comparable(report: &mut Report, stages: &[StageDraft]) -> bool {
+    let mut actions = stages.iter().flat_map(|stage| &stage.actions).map(Draft::at);
+    let action = actions.nth(ENTRIES_MAX);
+    let Some(at) = action.or(stages.get(ENTRIES_MAX).map(|stage| stage.at)) else { return true };
+    let message = format!("more than {ENTRIES_MAX} stages or actions in one pipeline");
+    report.error(at, codes::TOO_LARGE, message, "split the pipeline");
+    false
+}
 
 pub(super) fn check(report: &mut Report, stages: &mut [StageDraft]) {
     unique_names(report, stages);
@@ -17,8 +28,8 @@ pub(super) fn check(report: &mut Report, stages: &mut [StageDraft]) {
             source_output(report, draft);
         }
     }
-    for stage in &*stages {
-        needs(report, stage);
+    for index in 0..stages.len() {
+        needs(report, stages, index);
     }
     let makers = makers(report, stages);
     fill_inputs(report, stages);
@@ -82,17 +93,28 @@ fn source_output(report: &mut Report, draft: &mut Draft) {
     }
 }
 
-fn needs(report: &mut Report, stage: &StageDraft) {
+fn needs(report: &mut Report, stages: &[StageDraft], index: usize) {
+    let stage = &stages[index];
     let names: Vec<&str> = stage.actions.iter().map(|draft| draft.name.as_str()).collect();
     for draft in &stage.actions {
         for (at, need) in &draft.needs {
-            if !names.contains(&need.as_str()) {
-                let message = format!("'{}' needs '{need}', which is not in its stage", draft.name);
-                let help = "earlier stages are done before; `needs` is for one stage".to_owned();
-                let near = suggest::nearest(need, &names);
-                let help = near.map_or(help, |name| format!("write `{name}`"));
-                report.error(*at, codes::UNKNOWN_NAME, message, help);
+            if names.contains(&need.as_str()) {
+                continue;
             }
+            let is_there = |stage: &StageDraft| stage.actions.iter().any(|d| d.name == *need);
+            let elsewhere = stages.iter().position(is_there);
+            let message = format!("'{}' needs '{need}', which is not in its stage", draft.name);
+            let help = match elsewhere {
+                Some(other) if other < index => {
+                    format!("remove it: stage '{}' is done before", stages[other].stage.name)
+                }
+                Some(other) => {
+                    let later = &stages[other].stage.name;
+                    format!("move '{}' behind it: stage '{later}' comes later", draft.name)
+                }
+                None => suggest::help(need, &names),
+            };
+            report.error(*at, codes::UNKNOWN_NAME, message, help);
         }
     }
     let lists: Vec<(String, Vec<String>)> = stage
@@ -142,7 +164,9 @@ fn fill_inputs(report: &mut Report, stages: &mut [StageDraft]) {
     let outputs = |source: bool, upto: usize, stages: &[StageDraft]| -> Vec<String> {
         let drafts = stages[..upto].iter().flat_map(|stage| &stage.actions);
         let drafts = drafts.filter(|draft| (draft.kind == "source") == source);
-        drafts.flat_map(|draft| draft.outputs.iter().map(|(_, name)| name.clone())).collect()
+        let names: BTreeSet<&String> =
+            drafts.flat_map(|draft| draft.outputs.iter().map(|(_, name)| name)).collect();
+        names.into_iter().cloned().collect()
     };
     for index in 0..stages.len() {
         let sources = outputs(true, index, stages);
@@ -174,6 +198,9 @@ fn fill_inputs(report: &mut Report, stages: &mut [StageDraft]) {
 fn fill(report: &mut Report, draft: &mut Draft, candidates: &[String], what: &str) {
     if let [only] = candidates {
         draft.inputs.push((draft.at(), only.clone()));
+        return;
+    }
+    if draft.misspelt {
         return;
     }
     let message = match candidates {

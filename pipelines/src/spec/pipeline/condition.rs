@@ -2,6 +2,7 @@
 
 use crate::spec::codes;
 use crate::spec::decode::{Fields, Report};
+use crate::spec::pipeline::action::Placed;
 use crate::spec::yaml::Node;
 use crate::spec::{Window, print};
 use crate::time::Millis;
@@ -79,7 +80,8 @@ pub enum Rule {
     },
 }
 
-/// How a text is compared.
+/// How a text is compared. References are replaced in what it is compared with as well, patterns
+/// excepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[derive(schemars::JsonSchema)]
@@ -94,14 +96,16 @@ pub enum Comparison {
     Matches(String),
 }
 
+const COMPARISONS: [&str; 4] = ["equals", "not", "contains", "matches"];
 const HTTP_TIMEOUT: Millis = Millis::from_secs(10);
 
-/// Reads a condition; `allowed` are the words `otherwise` may say here, the first its default.
+/// Reads a condition; the texts in which references are replaced go to `texts`. `allowed` are the words `otherwise` may say here, the first its default.
 pub(super) fn read(
     report: &mut Report,
     node: &Node,
     path: &str,
     allowed: &[(&'static str, Otherwise)],
+    texts: &mut Vec<Placed>,
 ) -> Option<Condition> {
     let mut fields = Fields::open(report, node, path)?;
     let help = "list rules, such as `- http: {url: …}`";
@@ -110,7 +114,7 @@ pub(super) fn read(
         if items.is_empty() {
             report.error(node.at, codes::MISSING_KEY, "a condition without rules", help);
         }
-        rules(report, items, &fields.join("require"))
+        rules(report, items, &fields.join("require"), texts)
     });
     let otherwise = match fields.get("otherwise") {
         Some(node) => report.choice(node, &fields.join("otherwise"), allowed),
@@ -120,7 +124,7 @@ pub(super) fn read(
     Some(Condition { require: require?, otherwise: otherwise? })
 }
 
-fn rules(report: &mut Report, items: &[Node], path: &str) -> Vec<Rule> {
+fn rules(report: &mut Report, items: &[Node], path: &str, texts: &mut Vec<Placed>) -> Vec<Rule> {
     let mut rules = Vec::new();
     for (index, item) in items.iter().enumerate() {
         let path = format!("{path}[{index}]");
@@ -129,7 +133,7 @@ fn rules(report: &mut Report, items: &[Node], path: &str) -> Vec<Rule> {
         let mut known = false;
         if let Some(node) = fields.get("variable") {
             known = true;
-            rules.extend(variable(report, node, &fields.join("variable")));
+            rules.extend(variable(report, node, &fields.join("variable"), texts));
         }
         if let Some(node) = fields.get("window") {
             known = true;
@@ -153,15 +157,19 @@ fn rules(report: &mut Report, items: &[Node], path: &str) -> Vec<Rule> {
     rules
 }
 
-fn variable(report: &mut Report, node: &Node, path: &str) -> Option<Rule> {
+fn variable(report: &mut Report, node: &Node, path: &str, texts: &mut Vec<Placed>) -> Option<Rule> {
     let mut fields = Fields::open(report, node, path)?;
     let value = fields.require(report, "value", "write a text such as '#{variables.LEVEL}'");
-    let value = value.and_then(|node| report.text(node, &fields.join("value")));
+    let value = value.and_then(|node| Some((node.at, report.text(node, &fields.join("value"))?)));
     let mut found = Vec::new();
     let mut compare = |report: &mut Report, key, make: fn(String) -> Comparison| {
-        if let Some(node) = fields.get(key) {
-            found.extend(report.text(node, &fields.join(key)).map(make));
+        let Some(node) = fields.get(key) else { return };
+        let Some(text) = report.text(node, &fields.join(key)) else { return };
+        // In a pattern, braces mean something else.
+        if key != "matches" {
+            texts.push((node.at, text.clone()));
         }
+        found.push(make(text));
     };
     compare(report, "equals", Comparison::Equals);
     compare(report, "not", Comparison::Not);
@@ -170,13 +178,24 @@ fn variable(report: &mut Report, node: &Node, path: &str) -> Option<Rule> {
     if let [Comparison::Matches(pattern)] = found.as_slice() {
         report.glob(node, &fields.join("matches"), pattern);
     }
-    if found.len() != 1 {
+    if let Some((at, text)) = &value {
+        texts.push((*at, text.clone()));
+        if !text.contains("#{") {
+            let message = format!("`{path}` compares '{text}' itself, which never changes");
+            let name = text.trim_start_matches(['$', '{']).trim_end_matches('}');
+            let help = format!("write '#{{variables.{name}}}', if that is the variable meant");
+            report.error(*at, codes::LITERAL_VALUE, message, help);
+        }
+    }
+    let ways = COMPARISONS.iter().filter(|key| fields.get(key).is_some()).count();
+    if ways != 1 {
         let message = format!("`{path}` has to compare in exactly one way");
         let help = "write one of equals, not, contains, matches";
         report.error(node.at, codes::MISSING_KEY, message, help);
     }
     fields.finish(report);
-    Some(Rule::Variable { value: value?, comparison: found.pop()? })
+    let (_, value) = value?;
+    Some(Rule::Variable { value, comparison: found.pop()? })
 }
 
 fn http(report: &mut Report, node: &Node, path: &str) -> Option<Rule> {
@@ -186,7 +205,7 @@ fn http(report: &mut Report, node: &Node, path: &str) -> Option<Rule> {
     let status = fields.get("status");
     let status = status.map(|node| report.number(node, &fields.join("status"), 100..=599));
     let timeout = fields.get("timeout");
-    let timeout = timeout.map(|node| report.duration(node, &fields.join("timeout")));
+    let timeout = timeout.map(|node| report.time_limit(node, &fields.join("timeout")));
     fields.finish(report);
     let status = u16::try_from(status.unwrap_or(Some(200))?).ok()?;
     Some(Rule::Http { url: url?, status, timeout: timeout.unwrap_or(Some(HTTP_TIMEOUT))? })

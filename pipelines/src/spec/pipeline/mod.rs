@@ -1,14 +1,19 @@
 //! `pipeline.yml`: what runs, in which order, and what starts it.
 
 mod action;
+mod approval;
 mod check;
 mod condition;
+mod freezes;
 mod model;
 mod read;
 mod references;
+mod sense;
+mod stage;
 #[cfg(test)]
 mod tests;
 mod trigger;
+mod work;
 
 pub use condition::{Comparison, Condition, OnStageFailure, Otherwise, Rule};
 pub use model::{

@@ -1,27 +1,18 @@
 //! The top of a pipeline file and its stages.
 
 use crate::spec::decode::{self, Fields, Report};
-use crate::spec::pipeline::action::{self, Draft};
+use crate::spec::pipeline::stage::{self, StageDraft};
 use crate::spec::pipeline::{
-    Freeze, Mode, OnStageFailure, Otherwise, Pipeline, Stage, Trigger, Variable, Work, check,
-    condition, references, trigger,
+    Mode, Pipeline, Stage, Trigger, Variable, Work, check, freezes, references, sense, trigger,
 };
 use crate::spec::problem::Parsed;
 use crate::spec::yaml::{Mark, Node};
 use crate::spec::{Kind, codes};
-use std::collections::BTreeMap;
 
 /// Reads a pipeline file, all mistakes at once.
 #[must_use]
 pub fn parse(text: &str) -> Parsed<Pipeline> {
     decode::read(Kind::Pipeline, text, read)
-}
-
-/// A stage whose actions may be incomplete, so that later checks see every name there is.
-pub(super) struct StageDraft {
-    pub stage: Stage,
-    pub at: Mark,
-    pub actions: Vec<Draft>,
 }
 
 pub(crate) fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Pipeline> {
@@ -33,28 +24,36 @@ pub(crate) fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Pipeline>
     let mode = top.get("mode").and_then(|node| report.choice(node, "mode", &modes));
     let variables = match top.get("variables") {
         Some(node) => variables(report, node),
-        None => BTreeMap::new(),
+        None => Vec::new(),
     };
-    let timeout = top.get("timeout").and_then(|node| report.duration(node, "timeout"));
-    let triggers = top.get_or_null("triggers").map(|node| (node, triggers(report, node)));
+    let timeout = top.get("timeout").and_then(|node| report.time_limit(node, "timeout"));
+    let triggers = top.get_or_null("triggers").map(|node| triggers(report, node));
     let freeze = match top.get("freeze") {
-        Some(node) => freezes(report, node),
+        Some(node) => freezes::read(report, node),
         None => Vec::new(),
     };
     let mut stages = match top.require(report, "stages", "list the stages: `stages:` `- name: …`")
     {
-        Some(node) => stages(report, node),
+        Some(node) => stage::read(report, node),
         None => Vec::new(),
     };
     top.finish(report);
-    check::check(report, &mut stages);
-    references::check(report, &stages, &variables);
     let sources = source_branches(&stages);
-    check_sources(report, triggers.as_ref(), &sources);
-    check_freezes(report, &freeze, &stages);
-    let triggers = triggers.map(|(_, list)| list).unwrap_or_else(|| {
-        sources.iter().map(|(name, branch)| Trigger::branch(branch, name)).collect()
-    });
+    if check::is_comparable(report, &stages) {
+        check::check(report, &mut stages);
+        let names: Vec<&str> = variables.iter().map(|(_, name, _)| name.as_str()).collect();
+        references::check(report, &stages, &names);
+        trigger::check(report, triggers.as_deref().unwrap_or_default(), &sources);
+        freezes::check(report, &freeze, &stages);
+        sense::check(report, &stages, &sense::Pipeline { mode, timeout });
+    }
+    let automatic = triggers.as_ref().is_none_or(|triggers| !triggers.is_empty());
+    sense::variables(report, &variables, automatic && !sources.is_empty());
+    let variables = variables.into_iter().map(|(_, name, variable)| (name, variable)).collect();
+    let triggers = match triggers {
+        Some(list) => list.into_iter().map(|placed| placed.trigger).collect(),
+        None => sources.iter().map(|(name, branch)| Trigger::branch(branch, name)).collect(),
+    };
     let stages: Option<Vec<Stage>> = stages.into_iter().map(StageDraft::finish).collect();
     Some(Pipeline {
         version: version?,
@@ -63,16 +62,9 @@ pub(crate) fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Pipeline>
         variables,
         triggers,
         timeout,
-        freeze: freeze.into_iter().map(|(_, freeze)| freeze).collect(),
+        freeze: freeze.into_iter().map(|(_, freeze, _)| freeze).collect(),
         stages: stages?,
     })
-}
-
-impl StageDraft {
-    fn finish(self) -> Option<Stage> {
-        let actions: Option<Vec<_>> = self.actions.into_iter().map(Draft::finish).collect();
-        Some(Stage { actions: actions?, ..self.stage })
-    }
 }
 
 impl Report {
@@ -89,8 +81,8 @@ impl Report {
     }
 }
 
-fn variables(report: &mut Report, node: &Node) -> BTreeMap<String, Variable> {
-    let mut variables = BTreeMap::new();
+fn variables(report: &mut Report, node: &Node) -> Vec<(Mark, String, Variable)> {
+    let mut variables = Vec::new();
     let Some(names) = Fields::open(report, node, "variables") else { return variables };
     for (name, at, node) in names.entries() {
         let path = names.join(name);
@@ -115,87 +107,23 @@ fn variables(report: &mut Report, node: &Node) -> BTreeMap<String, Variable> {
             fields.finish(report);
             Variable { default, description }
         };
-        variables.insert(name.to_owned(), variable);
+        variables.push((at, name.to_owned(), variable));
     }
     variables
 }
 
-fn triggers(report: &mut Report, node: &Node) -> Vec<Trigger> {
-    let mut triggers = Vec::new();
-    for (index, item) in report.list(node, "triggers").iter().enumerate() {
-        triggers.extend(trigger::read(report, item, &format!("triggers[{index}]")));
+fn triggers(report: &mut Report, node: &Node) -> Vec<trigger::Placed> {
+    let mut triggers: Vec<trigger::Placed> = Vec::new();
+    for (index, item) in report.short_list(node, "triggers").iter().enumerate() {
+        let path = format!("triggers[{index}]");
+        let Some(found) = trigger::read(report, item, &path) else { continue };
+        if triggers.iter().any(|other| other.trigger == found.trigger) {
+            let message = format!("`{path}` is there twice");
+            report.error(item.at, codes::DUPLICATE_NAME, message, "remove one of the two");
+        }
+        triggers.push(found);
     }
     triggers
-}
-
-fn freezes(report: &mut Report, node: &Node) -> Vec<(Mark, Freeze)> {
-    let mut freezes = Vec::new();
-    for (index, item) in report.list(node, "freeze").iter().enumerate() {
-        let Some(mut fields) = Fields::open(report, item, &format!("freeze[{index}]")) else {
-            continue;
-        };
-        let stages = match fields.get("stages") {
-            Some(node) => report.texts(node, &fields.join("stages")),
-            None => Vec::new(),
-        };
-        let window = report.window_fields(&mut fields);
-        fields.finish(report);
-        freezes.extend(window.map(|window| (item.at, Freeze { window, stages })));
-    }
-    freezes
-}
-
-fn stages(report: &mut Report, node: &Node) -> Vec<StageDraft> {
-    let items = report.list(node, "stages");
-    if items.is_empty() && node.text().is_none() {
-        let help = "add a stage with a source action";
-        report.error(node.at, codes::EMPTY_PIPELINE, "a pipeline needs at least one stage", help);
-    }
-    let mut stages = Vec::new();
-    for (index, item) in items.iter().enumerate() {
-        stages.extend(stage(report, item, &format!("stages[{index}]")));
-    }
-    stages
-}
-
-fn stage(report: &mut Report, node: &Node, path: &str) -> Option<StageDraft> {
-    let mut fields = Fields::open(report, node, path)?;
-    let name = fields.require(report, "name", "name the stage: `name: build`");
-    let name = name.and_then(|node| report.name(node, &fields.join("name"))).unwrap_or_default();
-    let entry_words =
-        [("fail", Otherwise::Fail), ("skip", Otherwise::Skip), ("wait", Otherwise::Wait)];
-    let success_words = [("fail", Otherwise::Fail), ("rollback", Otherwise::Rollback)];
-    let failure_words = [
-        ("fail", OnStageFailure::Fail),
-        ("rollback", OnStageFailure::Rollback),
-        ("retry", OnStageFailure::Retry),
-    ];
-    let entry = fields.get("entry");
-    let entry = entry.and_then(|n| condition::read(report, n, &fields.join("entry"), &entry_words));
-    let success = fields.get("success");
-    let success =
-        success.and_then(|n| condition::read(report, n, &fields.join("success"), &success_words));
-    let on_failure = fields.get("on-failure");
-    let on_failure =
-        on_failure.and_then(|n| report.choice(n, &fields.join("on-failure"), &failure_words));
-    let timeout = fields.get("timeout");
-    let timeout = timeout.and_then(|node| report.duration(node, &fields.join("timeout")));
-    let mut actions = Vec::new();
-    if let Some(node) = fields.require(report, "actions", "list what the stage does") {
-        let items = report.list(node, &fields.join("actions"));
-        if items.is_empty() && node.text().is_none() {
-            let message = format!("stage '{name}' has no actions");
-            let help = "add an action, or remove the stage";
-            report.error(node.at, codes::EMPTY_PIPELINE, message, help);
-        }
-        for (index, item) in items.iter().enumerate() {
-            actions.extend(action::read(report, item, &format!("{path}.actions[{index}]")));
-        }
-    }
-    fields.finish(report);
-    let on_failure = on_failure.unwrap_or_default();
-    let stage = Stage { name, entry, success, on_failure, timeout, actions: Vec::new() };
-    Some(StageDraft { stage, at: node.at, actions })
 }
 
 /// Each source action with its branch.
@@ -207,33 +135,4 @@ fn source_branches(stages: &[StageDraft]) -> Vec<(String, String)> {
             _ => None,
         })
         .collect()
-}
-
-fn check_sources(
-    report: &mut Report,
-    triggers: Option<&(&Node, Vec<Trigger>)>,
-    sources: &[(String, String)],
-) {
-    let Some((node, triggers)) = triggers else { return };
-    let names: Vec<&str> = sources.iter().map(|(name, _)| name.as_str()).collect();
-    for source in triggers.iter().filter_map(Trigger::source) {
-        if !names.contains(&source) {
-            let message = format!("a trigger names the source action '{source}', there is none");
-            let help = decode::suggest::help(source, &names);
-            report.error(node.at, codes::UNKNOWN_NAME, message, help);
-        }
-    }
-}
-
-fn check_freezes(report: &mut Report, freezes: &[(Mark, Freeze)], stages: &[StageDraft]) {
-    let names: Vec<&str> = stages.iter().map(|stage| stage.stage.name.as_str()).collect();
-    for (at, freeze) in freezes {
-        for stage in &freeze.stages {
-            if !names.contains(&stage.as_str()) {
-                let message = format!("a freeze names the stage '{stage}', there is none");
-                let help = decode::suggest::help(stage, &names);
-                report.error(*at, codes::UNKNOWN_NAME, message, help);
-            }
-        }
-    }
 }

@@ -2,9 +2,9 @@
 
 use crate::spec::codes;
 use crate::spec::decode::{Report, suggest};
-use crate::spec::pipeline::Variable;
+use crate::spec::pipeline::action::{Draft, Placed};
 use crate::spec::pipeline::check::waits_for;
-use crate::spec::pipeline::read::StageDraft;
+use crate::spec::pipeline::stage::StageDraft;
 use crate::spec::yaml::Mark;
 use std::collections::BTreeMap;
 
@@ -13,28 +13,37 @@ const RUN: [&str; 6] = ["id", "number", "trigger", "actor", "pipeline", "started
 /// What a source action leaves: `#{app.commit}`.
 const SOURCE: [&str; 6] = ["commit", "short-commit", "branch", "tag", "author", "message"];
 
-pub(super) fn check(
-    report: &mut Report,
-    stages: &[StageDraft],
-    variables: &BTreeMap<String, Variable>,
-) {
+/// Checks every text of the pipeline; `variables` are the names of its own.
+pub(super) fn check(report: &mut Report, stages: &[StageDraft], variables: &[&str]) {
+    let all: Vec<&str> =
+        stages.iter().flat_map(|stage| &stage.actions).map(|draft| draft.name.as_str()).collect();
     for (index, stage) in stages.iter().enumerate() {
-        for draft in &stage.actions {
-            let before = waits_for(stage, draft);
-            // Kind by name of every action that is done when this one starts.
-            let mut known: BTreeMap<&str, &str> = BTreeMap::new();
-            let earlier = stages[..index].iter().flat_map(|stage| &stage.actions);
-            let needed = stage.actions.iter().filter(|other| before.contains(other.name.as_str()));
-            known.extend(earlier.chain(needed).map(|other| (other.name.as_str(), other.kind)));
-            let all: Vec<&str> =
-                stages.iter().flat_map(|s| &s.actions).map(|d| d.name.as_str()).collect();
-            for (at, text) in &draft.texts {
+        // Kind by name of every action that is done when the stage starts.
+        let earlier: BTreeMap<&str, &str> =
+            stages[..index].iter().flat_map(|stage| &stage.actions).map(named).collect();
+        let mut texts = |texts: &[Placed], known: &BTreeMap<&str, &str>| {
+            for (at, text) in texts {
                 references(report, *at, text, &|namespace, name| {
-                    resolve(namespace, name, variables, &known, &all)
+                    resolve(namespace, name, variables, known, &all)
                 });
             }
+        };
+        texts(&stage.entry_texts, &earlier);
+        for draft in &stage.actions {
+            let before = waits_for(stage, draft);
+            let needed = stage.actions.iter().filter(|other| before.contains(other.name.as_str()));
+            let mut known = earlier.clone();
+            known.extend(needed.map(named));
+            texts(&draft.texts, &known);
         }
+        let mut done = earlier;
+        done.extend(stage.actions.iter().map(named));
+        texts(&stage.success_texts, &done);
     }
+}
+
+fn named(draft: &Draft) -> (&str, &str) {
+    (draft.name.as_str(), draft.kind)
 }
 
 type Resolve<'r> = dyn Fn(&str, &str) -> Result<(), (String, String)> + 'r;
@@ -66,7 +75,7 @@ fn references(report: &mut Report, at: Mark, text: &str, resolve: &Resolve<'_>) 
 fn resolve(
     namespace: &str,
     name: &str,
-    variables: &BTreeMap<String, Variable>,
+    variables: &[&str],
     known: &BTreeMap<&str, &str>,
     all: &[&str],
 ) -> Result<(), (String, String)> {
@@ -75,14 +84,19 @@ fn resolve(
         Err((message, suggest::help(name, names)))
     };
     match (namespace, known.get(namespace)) {
-        ("variables", _) if variables.contains_key(name) => Ok(()),
-        ("variables", _) => {
-            let names: Vec<&str> = variables.keys().map(String::as_str).collect();
-            unknown("variable", &names)
-        }
+        ("variables", _) if variables.contains(&name) => Ok(()),
+        ("variables", _) => unknown("variable", variables),
         ("run", _) if RUN.contains(&name) => Ok(()),
         ("run", _) => unknown("fact of a run", &RUN),
         (_, Some(&"source")) if !SOURCE.contains(&name) => unknown("fact of a source", &SOURCE),
+        (_, Some(kind @ (&"approval" | &"deploy"))) => Err((
+            format!("`#{{{namespace}.{name}}}`: an action of kind {kind} leaves no variables"),
+            "builds, tests, sources and invocations leave some".to_owned(),
+        )),
+        (_, Some(_)) if !is_variable(name) => Err((
+            format!("`#{{{namespace}.{name}}}`: '{name}' cannot be a variable"),
+            "use letters, digits and `_`".to_owned(),
+        )),
         // A build exports what its buildspec says; that file is not at hand here.
         (_, Some(_)) => Ok(()),
         (_, None) if all.contains(&namespace) => Err((
@@ -96,4 +110,8 @@ fn resolve(
             Err((message, suggest::help(namespace, &names)))
         }
     }
+}
+
+fn is_variable(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
 }

@@ -1,5 +1,7 @@
 //! What can be wrong with a pipeline, and what follows from what is left out.
 
+mod sense;
+
 use crate::spec::pipeline::{Mode, Pipeline, Trigger, Work, parse};
 use crate::spec::{Kind, trial};
 use crate::time::Millis;
@@ -33,11 +35,11 @@ stages:
         deploy: {group: production, artifact: bundle}
 ";
 
-/// Two lines, a source stage of five, then `rest` as stages.
+/// Six lines with a source stage and one of an approval, then `rest` as stages or keys of the top.
 fn with(rest: &str) -> String {
     format!(
-        "name: shop\nstages:\n  - name: source\n    actions:\n      - name: app\n        source: \
-         {{repository: shop}}\n{rest}"
+        "name: shop\nstages:\n  - {{name: source, actions: [{{name: app, source: {{repository: \
+         shop}}}}]}}\n  - name: ask\n    actions:\n      - {{name: ask, approval: }}\n{rest}"
     )
 }
 
@@ -79,8 +81,8 @@ fn what_is_left_out_follows_from_the_rest() {
     let pipeline = read(&with(actions));
     assert_eq!(pipeline.triggers, [Trigger::branch("main", "app")]);
     assert!(pipeline.triggers[0].starts_on_branch("main", None));
-    assert_eq!(pipeline.stages[1].actions[0].inputs, ["app"]);
-    let Work::Deploy(deploy) = &pipeline.stages[2].actions[0].work else { panic!() };
+    assert_eq!(pipeline.stages[2].actions[0].inputs, ["app"]);
+    let Work::Deploy(deploy) = &pipeline.stages[3].actions[0].work else { panic!() };
     assert_eq!(deploy.artifact, "bundle");
     assert!(read(&format!("{}triggers: []\n", with(actions))).triggers.is_empty());
 }
@@ -126,7 +128,8 @@ fn sources_are_in_the_first_stage_and_nothing_else_is() {
 fn source_settings_are_checked() {
     let source = |rest: &str| {
         format!(
-            "name: x\nstages:\n  - name: a\n    actions:\n      - {{name: b, source: {rest}}}\n"
+            "name: x\nstages:\n  - name: a\n    actions:\n      - {{name: b, source: {rest}}}\n\
+             \x20 - {{name: c, actions: [{{name: d, approval: }}]}}\n"
         )
     };
     for good in ["{git: 'https://h/x.git'}", "{git: 'git@h:x.git'}", "{git: 'ssh://h/x'}"] {
@@ -236,7 +239,7 @@ fn triggers_filter_branches_tags_and_paths() {
     check(&triggers("[push: {paths: ['src/']}]"), &["E dead-glob 7:27"]);
     check(&triggers("[push: {branches: [a, '!a']}]"), &["E dead-glob 7:29"]);
     check(&triggers("[push: {tags: [v1], paths: [a]}]"), &["E ignored-key 7:31"]);
-    check(&triggers("[push: {source: ap}]"), &["E unknown-name 7:11"]);
+    check(&triggers("[push: {source: ap}]"), &["E unknown-name 7:27"]);
     check(&triggers("[schedule: '0 25 * * *']"), &["E bad-schedule 7:22"]);
     check(&triggers("[schedule: {cron: '0 5 * * *', zone: KST}]"), &["E bad-schedule 7:48"]);
     check(&triggers("[{push: , schedule: '0 5 * * *'}]"), &["E action-kind 7:12"]);
@@ -253,7 +256,7 @@ fn conditions_say_what_happens_otherwise() {
         &entry("{require: [monitor: {group: g, name: m}], otherwise: rollback}"),
         &["E bad-value 8:65"],
     );
-    check(&entry("{require: [variable: {value: a}]}"), &["E missing-key 8:33"]);
+    check(&entry("{require: [variable: {value: '#{run.id}'}]}"), &["E missing-key 8:33"]);
     check(&entry("{require: [window: {from: '25:00', to: '09:00'}]}"), &["E bad-schedule 8:38"]);
     check(&entry("{require: [{}]}"), &["E action-kind 8:23"]);
 }
@@ -265,5 +268,5 @@ fn freezes_are_dates_or_times_and_name_stages_that_exist() {
     check(&freeze("{from: 2026-12-20, to: 2026-01-03}"), &["E bad-schedule 7:17"]);
     check(&freeze("{from: 2026-12-20, to: '09:00'}"), &["E bad-schedule 7:17"]);
     check(&freeze("{from: 2026-02-30, to: 2026-03-01}"), &["E bad-schedule 7:17"]);
-    check(&freeze("{from: '09:00', to: '10:00', stages: [relase]}"), &["E unknown-name 7:10"]);
+    check(&freeze("{from: '09:00', to: '10:00', stages: [relase]}"), &["E unknown-name 7:48"]);
 }

@@ -1,8 +1,8 @@
 //! Sections as files may write them, where that is more than the model's own form.
 
 use crate::spec::Window;
-use crate::spec::appspec::{Hook, SCRIPT_EVENTS};
-use crate::spec::schema::words::{Anything, DURATION, Days, OneOrMany, TimeOrDate};
+use crate::spec::appspec::{Hook, OWN_EVENTS, SCRIPT_EVENTS};
+use crate::spec::schema::words::{AMOUNT, Anything, DURATION, Days, OneOrMany, TimeOrDate};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -57,13 +57,15 @@ impl JsonSchema for HooksForm {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let scripts = json!({
-            "type": ["array", "null"],
+        let mut scripts = json_schema!({
             "description": "Scripts, in the order in which they run.",
             "items": generator.subschema_for::<Hook>()
         });
+        list_or_empty(&mut scripts);
+        let scripts = scripts.to_value();
+        let events = SCRIPT_EVENTS.iter().chain(&OWN_EVENTS);
         let events: Map<String, Value> =
-            SCRIPT_EVENTS.iter().map(|event| ((*event).to_owned(), scripts.clone())).collect();
+            events.map(|event| ((*event).to_owned(), scripts.clone())).collect();
         json_schema!({"type": "object", "properties": events})
     }
 }
@@ -81,6 +83,22 @@ fn or(schema: &mut Schema, short: Value) {
 /// `drain: 30s`.
 pub(crate) fn or_duration(schema: &mut Schema) {
     or(schema, json!({"type": "string", "pattern": DURATION}));
+}
+
+/// `files: {}`, which the agents go through as they do through an empty list.
+pub(crate) fn list_or_empty(schema: &mut Schema) {
+    schema.insert("type".to_owned(), json!(["array", "object", "null"]));
+    schema.insert("maxProperties".to_owned(), json!(0));
+}
+
+/// `max-failures: 10%`.
+pub(crate) fn or_amount(schema: &mut Schema) {
+    or(schema, json!({"type": ["integer", "string"], "minimum": 0, "pattern": AMOUNT}));
+}
+
+/// `keep-releases: 5`.
+pub(crate) fn or_count(schema: &mut Schema) {
+    or(schema, json!({"type": "integer", "minimum": 1, "maximum": 1000}));
 }
 
 /// `health: http://…`, `zones: zone`, `schedule: "0 3 * * *"`, `LEVEL: info`.
@@ -161,25 +179,35 @@ pub(crate) fn trigger(schema: &mut Schema) {
     replace(schema, json!({"anyOf": [{"enum": ["push", "pull-request"]}, long]}));
 }
 
+/// `http: URL`, among a monitor's keys.
+pub(crate) fn metric(schema: &mut Schema) {
+    let Some(metrics) = schema.get_mut("oneOf").and_then(Value::as_array_mut) else { return };
+    for http in metrics.iter_mut().filter_map(|metric| metric["properties"].get_mut("http")) {
+        *http = json!({"anyOf": [{"type": "string"}, http.take()]});
+    }
+}
+
 /// `rolling`, `OneAtATime`, `{rolling: {batch: 2}}`.
 pub(crate) fn strategy(schema: &mut Schema) {
     let mut found = branches(schema);
     let empty = json!({"type": "object", "properties": {}, "description": "Every host together."});
     found.push(("all-at-once".to_owned(), empty));
-    nullable(&mut found, &["all-at-once", "rolling", "rolling-extra", "immutable"]);
+    let alone = ["all-at-once", "rolling", "rolling-extra", "immutable", "blue-green"];
+    nullable(&mut found, &alone);
     let long = exactly_one(found);
     let names = json!([
         "all-at-once",
         "rolling",
         "rolling-extra",
         "immutable",
+        "blue-green",
         "AllAtOnce",
         "HalfAtATime",
         "OneAtATime",
         "Canary10Percent5Minutes",
         "Linear10PercentEvery1Minute"
     ]);
-    let pattern = "^(CodeDeployDefault\\.)?(ECS|Lambda)?(all-at-once|rolling|rolling-extra|immutable|\
+    let pattern = "^(CodeDeployDefault\\.)?(ECS|Lambda)?(all-at-once|rolling|rolling-extra|immutable|blue-green|\
         AllAtOnce|HalfAtATime|OneAtATime|Canary[0-9]+Percent[0-9]+Minutes?|\
         Linear[0-9]+PercentEvery[0-9]+Minutes?)$";
     let short = json!({"type": "string", "anyOf": [{"enum": names}, {"pattern": pattern}]});
@@ -227,13 +255,6 @@ pub(crate) fn buildspec(schema: &mut Schema) {
 pub(crate) fn artifacts(schema: &mut Schema) {
     let description = "Of version 0.1; version 0.2 ignores it.";
     add(schema, "type", json!({"description": description}));
-}
-
-/// What a step may hold and nothing here looks at.
-pub(crate) fn step(schema: &mut Schema) {
-    for key in ["id", "if", "shell", "working-directory", "continue-on-error"] {
-        add(schema, key, json!({"description": "Read, and not used."}));
-    }
 }
 
 /// The agents' own name for the user of a context.

@@ -3,7 +3,7 @@
 use crate::spec::Globs;
 use crate::spec::appspec::Acl;
 use crate::spec::buildspec::OnFailure;
-use crate::spec::group::Amount;
+use crate::spec::group::{Amount, Batch, Bytes};
 use crate::time::Millis;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -11,6 +11,9 @@ use std::marker::PhantomData;
 
 /// `1h30m`: units from large to small, at least one of them.
 pub(super) const DURATION: &str = "^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
+
+/// `2` or `25%`.
+pub(super) const AMOUNT: &str = "^([0-9]+|([0-9]|[1-9][0-9]|100) *%)$";
 
 /// A form of writing that has no type of its own in the models.
 macro_rules! word {
@@ -41,8 +44,9 @@ word!(impl Millis, {"type": "string", "pattern": DURATION});
 word!(impl Amount, {
     "type": ["integer", "string"],
     "minimum": 0,
-    "pattern": "^([0-9]+|([0-9]|[1-9][0-9]|100) *%)$"
+    "pattern": AMOUNT
 });
+word!(impl Bytes, {"type": "string", "pattern": "^[0-9]+ *([TtGgMmKk][Ii]?)?[Bb]$"});
 // ABORT, CONTINUE and RETRY with a count, a pattern or both.
 word!(impl OnFailure, {
     "type": "string",
@@ -157,5 +161,19 @@ impl JsonSchema for Globs {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         OneOrMany::<String>::json_schema(generator)
+    }
+}
+
+impl JsonSchema for Batch {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        Cow::Borrowed("Batch")
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        OneOrMany::<Amount>::json_schema(generator)
     }
 }

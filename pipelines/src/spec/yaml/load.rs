@@ -93,7 +93,8 @@ fn attempt(text: &str, original: &str) -> Result<Document, Failure> {
                 return Err(Failure::Syntax(Box::new(problem)));
             }
         };
-        let at = places.at(readable.original(event.start_mark.index));
+        let offset = readable.original(event.start_mark.index);
+        let at = places.at(offset);
         match event.data {
             EventData::DocumentStart { .. } if ended => {
                 rest = Some(Rest::Document(at));
@@ -104,6 +105,8 @@ fn attempt(text: &str, original: &str) -> Result<Document, Failure> {
             EventData::Scalar { anchor, tag, value, style, .. } => {
                 let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
                 let value = readable.value(value, block, event.end_mark.index);
+                let comment = if value.is_empty() { comment_behind(text, offset) } else { None };
+                let at = comment.map_or(at, |offset| places.at(offset));
                 builder.scalar(at, anchor, tag, value, style)?;
             }
             data => builder.take(data, at)?,
@@ -111,6 +114,14 @@ fn attempt(text: &str, original: &str) -> Result<Document, Failure> {
     }
     let root = builder.root.filter(|node| rest.is_some() || !node.is_null());
     Ok(Document { root, rest, broken: builder.broken })
+}
+
+/// Where the comment starts that an author takes for the value: `- # text`.
+fn comment_behind(text: &str, offset: usize) -> Option<usize> {
+    let rest = text.get(offset..)?;
+    let comment = rest.trim_start_matches([' ', '\t']);
+    let spaces = rest.len() - comment.len();
+    (spaces > 0 && comment.starts_with('#')).then_some(offset + spaces)
 }
 
 #[cfg(test)]
@@ -148,6 +159,14 @@ mod tests {
         assert_eq!(entries[0].key.at, Mark { line: 1, column: 1 });
         let Value::List(items) = &entries[0].value.value else { panic!() };
         assert_eq!(items[0].at, Mark { line: 2, column: 5 });
+    }
+
+    #[test]
+    fn a_comment_is_the_place_of_nothing() {
+        let node = root("-  # x\n- ''\n-  \n- a\n");
+        let Value::List(items) = &node.value else { panic!() };
+        let places: Vec<_> = items.iter().map(|item| (item.at.line, item.at.column)).collect();
+        assert_eq!(places, [(1, 4), (2, 3), (3, 2), (4, 3)]);
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! Strategies by name: ours, and AWS's predefined deployment configurations (CodeDeploy user guide,
 //! "Working with deployment configurations").
 
-use crate::spec::group::{Amount, CanaryStep, Strategy};
+use crate::spec::group::Amount;
+use crate::spec::group::strategy::{CanaryStep, Shape, Strategy};
 use crate::time::Millis;
 
-/// A strategy with the floor that belongs to its name.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Shape {
-    pub strategy: Strategy,
-    pub min_healthy: Option<Amount>,
-}
+/// What AWS writes before its names; it may be left out.
+pub(super) const PREFIX: &str = "CodeDeployDefault.";
+
+/// Ours that need no settings.
+pub(super) const OURS: [&str; 5] =
+    ["all-at-once", "rolling", "rolling-extra", "immutable", "blue-green"];
 
 /// The AWS names that are offered when one is misspelled; the numbers in them may be others.
 pub(super) const NAMES: [&str; 5] = [
@@ -21,30 +22,40 @@ pub(super) const NAMES: [&str; 5] = [
 ];
 
 pub(super) fn shape(name: &str) -> Option<Shape> {
-    let name = name.strip_prefix("CodeDeployDefault.").unwrap_or(name);
+    let keep_old = Millis::from_minutes(15);
+    let (one, bake) = (Amount::Count(1), Millis::ZERO);
+    let ours = match name {
+        "all-at-once" => Some(Strategy::AllAtOnce),
+        "rolling" => Some(Strategy::rolling(one.into())),
+        "rolling-extra" => {
+            Some(Strategy::RollingExtra { batch: one, extra: one, hold: None, bake })
+        }
+        "immutable" => Some(Strategy::Immutable { first: one, bake, keep_old }),
+        "blue-green" => Some(Strategy::BlueGreen {
+            blue: None,
+            green: None,
+            test: None,
+            approve: false,
+            promote_after: None,
+            bake,
+            keep_old,
+        }),
+        _ => None,
+    };
+    ours.map(Shape::from).or_else(|| predefined(name.strip_prefix(PREFIX).unwrap_or(name)))
+}
+
+fn predefined(name: &str) -> Option<Shape> {
     let name = name.strip_prefix("ECS").or(name.strip_prefix("Lambda")).unwrap_or(name);
-    let rolling =
-        |batch| Strategy::Rolling { batch, first_batch: None, barrier: false, hold: None };
-    let plain = |strategy| Some(Shape { strategy, min_healthy: None });
     match name {
-        "all-at-once" | "AllAtOnce" => plain(Strategy::AllAtOnce),
-        "rolling" | "OneAtATime" => plain(rolling(Amount::Count(1))),
-        "rolling-extra" => plain(Strategy::RollingExtra {
-            batch: Amount::Count(1),
-            extra: Amount::Count(1),
-            hold: None,
-        }),
-        "immutable" => plain(Strategy::Immutable {
-            first: Amount::Count(1),
-            bake: Millis::ZERO,
-            keep_old: Millis::from_minutes(15),
-        }),
+        "AllAtOnce" => Some(Strategy::AllAtOnce.into()),
+        "OneAtATime" => Some(Strategy::rolling(Amount::Count(1).into()).into()),
         // At most half out, and at least half healthy.
         "HalfAtATime" => Some(Shape {
-            strategy: rolling(Amount::Percent(50)),
             min_healthy: Some(Amount::Percent(50)),
+            ..Strategy::rolling(Amount::Percent(50).into()).into()
         }),
-        _ => plain(shifting(name)?),
+        _ => shifting(name).map(Shape::from),
     }
 }
 
