@@ -4,11 +4,12 @@
 #   make demo-stop     ends a demo that was kept, and leaves nothing behind
 #   make test          every test
 #   make check         format, lints, tidy
+#   make sim           the deployment engine against a virtual fleet; SEEDS=20000 says how often
 #   make fuzz          looks for files the readers get wrong; SECONDS=60 for each format
 #   make bench         the figures, as ratios to a baseline
 #   make setup         what demo and test install
 
-.PHONY: demo demo-stop test check fuzz bench setup
+.PHONY: demo demo-stop test check sim fuzz bench setup
 
 demo:
 	@KEEP='$(KEEP)' PROFILE='$(PROFILE)' scripts/demo.sh
@@ -21,6 +22,9 @@ test:
 
 check:
 	@scripts/check.sh
+
+sim:
+	@SEEDS='$(SEEDS)' scripts/sim.sh
 
 # SECONDS is a variable of the shell's own: it goes as an argument.
 fuzz:

@@ -14,6 +14,8 @@ cd "$here/.."
 "$here/base-image.sh" debian:bookworm-slim
 PIPEYARD_HOST_IMAGE=$("$here/host-image.sh")
 export PIPEYARD_HOST_IMAGE
+# As many simulated deployments as `make sim` plays.
+export PIPEYARD_SIM_SEEDS="${PIPEYARD_SIM_SEEDS:-20000}"
 # A database the caller works with is not for tests.
 unset DATABASE_URL
 

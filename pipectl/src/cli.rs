@@ -2,8 +2,8 @@
 
 use crate::commands::{
     agent, agents, apply, approve, completions, deployments, explain, hosts, import, join_token,
-    lint, list, login, logs, rollback, run, runs, schema, spec, status, steer, stop, watch,
-    webhook, whoami,
+    lint, list, login, logs, rollback, run, runs, schema, simulate, spec, status, steer, stop,
+    watch, webhook, whoami,
 };
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -86,6 +86,8 @@ pub enum Command {
     Lint(lint::Arguments),
     /// How a file was understood, as JSON; needs no controller.
     Spec(spec::Arguments),
+    /// Rehearse a group's strategy against a virtual fleet, with faults.
+    Simulate(simulate::Arguments),
     /// The JSON Schema of a format, for editors; needs no controller.
     Schema(schema::Arguments),
     /// A pipeline file from a pipeline elsewhere; needs no controller.

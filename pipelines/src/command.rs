@@ -3,8 +3,10 @@
 //!
 //! A command is safe to perform twice: each names what it acts on together with its attempt.
 
+use crate::deploy::Lane;
 use crate::ids::{AgentId, DeploymentId};
-use crate::protocol::task::{Artifact, Purpose, Revision};
+use crate::protocol::route::Traffic;
+use crate::protocol::task::{Artifact, Part, Purpose, Revision};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -38,15 +40,34 @@ pub enum Command {
         reason: String,
     },
 
-    /// Hand a host its work: bring it to `revision`.
+    /// Hand a host its work: these parts of the way to its target (`Plan::target`).
     StartHost {
         host: AgentId,
         attempt: u32,
         generation: u64,
-        revision: Revision,
         purpose: Purpose,
+        parts: Vec<Part>,
     },
     CancelHost {
+        host: AgentId,
+        attempt: u32,
+    },
+    /// Have the balancer changed, all of it in one task of the agent beside it.
+    Route {
+        attempt: u32,
+        generation: u64,
+        orders: Vec<(AgentId, Traffic)>,
+    },
+    CancelRoute {
+        attempt: u32,
+    },
+    /// Have an instance made whose agent joins as this host.
+    Launch {
+        host: AgentId,
+        attempt: u32,
+    },
+    /// Have an instance taken away.
+    Dismiss {
         host: AgentId,
         attempt: u32,
     },
@@ -55,8 +76,15 @@ pub enum Command {
         host: AgentId,
         serving: Serving,
     },
-    /// The revision becomes every host's last good one and the group's base.
-    RecordGood,
+    /// Note what traffic it was proved to get.
+    RecordTraffic {
+        host: AgentId,
+        lane: Lane,
+    },
+    /// The revision becomes these hosts' last good one and the group's base.
+    RecordGood {
+        hosts: Vec<AgentId>,
+    },
 
     /// Look again at this time at the latest.
     WakeAt {

@@ -8,5 +8,6 @@ pub mod deploy;
 pub mod ids;
 pub mod protocol;
 pub mod run;
+pub mod sim;
 pub mod spec;
 pub mod time;

@@ -4,7 +4,7 @@
 use super::fault::Fault;
 use pipelines::ids::is_name;
 use pipelines::protocol::route::{Route, ServerOrder, Traffic};
-use pipelines::spec::group::Router;
+use pipelines::spec::group::{Balancer, Router};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -44,13 +44,13 @@ impl Target {
     /// # Errors
     /// When a name could be more than a name, or a path is not absolute.
     pub fn of(router: &Router) -> Result<Target, Fault> {
-        let (target, name, path) = match router {
-            Router::Haproxy { agent: _, backend, socket } => {
+        let (target, name, path) = match &router.balancer {
+            Balancer::Haproxy { backend, socket, .. } => {
                 let socket = PathBuf::from(socket);
                 let target = Target::Haproxy { socket: socket.clone(), backend: backend.clone() };
                 (target, backend, socket)
             }
-            Router::Nginx { agent: _, upstream, file } => {
+            Balancer::Nginx { upstream, file, .. } => {
                 let file = PathBuf::from(file);
                 let target = Target::Nginx { file: file.clone(), upstream: upstream.clone() };
                 (target, upstream, file)
@@ -176,7 +176,8 @@ mod tests {
 
     fn haproxy(socket: &str, backend: &str) -> Router {
         let (socket, backend) = (socket.into(), backend.into());
-        Router::Haproxy { agent: "lb".into(), backend, socket }
+        Balancer::Haproxy { agent: "lb".into(), backend, socket, next_backend: None, map: None }
+            .into()
     }
 
     #[test]

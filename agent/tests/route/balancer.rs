@@ -3,7 +3,7 @@
 use crate::web::Web;
 use crate::{load, wait_until};
 use agent::context::Settings;
-use pipelines::spec::group::Router;
+use pipelines::spec::group::{self, Router};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
@@ -120,8 +120,22 @@ impl Balancer {
         let (agent, name) = ("lb".to_owned(), name.to_owned());
         let show = |path: PathBuf| path.display().to_string();
         match self.kind {
-            Kind::Haproxy => Router::Haproxy { agent, backend: name, socket: show(self.socket()) },
-            Kind::Nginx => Router::Nginx { agent, upstream: name, file: show(self.servers_file()) },
+            Kind::Haproxy => group::Balancer::Haproxy {
+                agent,
+                backend: name,
+                socket: show(self.socket()),
+                next_backend: None,
+                map: None,
+            }
+            .into(),
+            Kind::Nginx => group::Balancer::Nginx {
+                agent,
+                upstream: name,
+                file: show(self.servers_file()),
+                next_upstream: None,
+                map: None,
+            }
+            .into(),
         }
     }
 

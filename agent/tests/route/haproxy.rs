@@ -13,7 +13,7 @@ use pipelines::protocol::join::Role;
 use pipelines::protocol::report::Outcome;
 use pipelines::protocol::route::{Observe, ServerOrder, Traffic};
 use pipelines::protocol::task::{TaskKey, Work};
-use pipelines::spec::group::Router;
+use pipelines::spec::group::{self, Router};
 use pipelines::time::Millis;
 use std::path::Path;
 use std::sync::Arc;
@@ -165,10 +165,14 @@ async fn a_static_algorithm_is_refused_with_the_remedy() {
 async fn sockets_that_are_of_no_use_are_told_apart() {
     let one = Web::start("web-1").await;
     let balancer = Balancer::start(setup(), &[&one]).await;
-    let at = |socket: &Path| Router::Haproxy {
-        agent: "lb".into(),
-        backend: "shop".into(),
-        socket: socket.display().to_string(),
+    let at = |socket: &Path| {
+        Router::from(group::Balancer::Haproxy {
+            agent: "lb".into(),
+            backend: "shop".into(),
+            socket: socket.display().to_string(),
+            next_backend: None,
+            map: None,
+        })
     };
     let ask = async |socket: &Path| {
         run_route(&balancer, route(at(socket), &[("web-1", to(1))])).await.refused().message.clone()
@@ -209,7 +213,17 @@ fn relay(balancer: &Balancer, swallows: &'static str) -> (Router, Arc<AtomicU32>
         }
     });
     let socket = path.display().to_string();
-    (Router::Haproxy { agent: "lb".into(), backend: "shop".into(), socket }, asked)
+    (
+        group::Balancer::Haproxy {
+            agent: "lb".into(),
+            backend: "shop".into(),
+            socket,
+            next_backend: None,
+            map: None,
+        }
+        .into(),
+        asked,
+    )
 }
 
 #[tokio::test]

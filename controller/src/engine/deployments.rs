@@ -4,8 +4,8 @@ use super::perform::{Subject, perform};
 use super::runs::wake_at;
 use super::{Effects, Engine, guarded};
 use anyhow::{Context as _, Result, ensure};
-use pipelines::deploy::strategy::{self, Member, Order};
-use pipelines::deploy::{self, Cause, Event, Facts, HostFacts, Phase, Plan, State};
+use pipelines::deploy::strategy::{self, Fleet, Member, Order};
+use pipelines::deploy::{self, Cause, Event, Facts, HostFacts, Lane, Phase, Plan, State};
 use pipelines::ids::{AgentId, DeploymentId};
 use pipelines::protocol::task::Purpose;
 use pipelines::time::Timestamp;
@@ -72,9 +72,9 @@ fn planned(row: &Row, group: &groups::Row, hosts: &[HostRow], now: Timestamp) ->
     {
         return (plan.0.clone(), state.0.clone());
     }
-    let members = members(group, hosts);
+    let fleet = Fleet { members: members(group, hosts), ..Fleet::default() };
     let order = |purpose| Order { deployment: row.id(), revision: row.revision.0.clone(), purpose };
-    match strategy::compile(&group.spec.0, &members, order(row.purpose())) {
+    match strategy::compile(&group.spec.0, &fleet, order(row.purpose())) {
         Ok(plan) => {
             let fresh = State::new(&plan, now);
             let state = match &row.state {
@@ -103,10 +103,12 @@ fn members(group: &groups::Row, hosts: &[HostRow]) -> Vec<Member> {
         .map(|host| Member {
             id: AgentId(host.id),
             name: host.name.clone(),
-            zone: host.tags.0.get("zone").cloned(),
+            tags: host.tags.0.clone(),
             alive: host.alive,
             serving: host.revision.as_ref().map(|revision| revision.0.clone()),
             good: host.good.as_ref().map(|good| good.0.clone()).or_else(|| base.clone()),
+            lane: Lane::Direct,
+            instance: false,
         })
         .collect()
 }
@@ -131,7 +133,7 @@ async fn facts(
     Ok(Facts {
         hosts: alive.collect(),
         held_by: holder.map(|(other, _)| other.to_string()),
-        patient: false,
         group_generation: group.generation.unsigned_abs(),
+        ..Facts::default()
     })
 }

@@ -11,7 +11,6 @@ use pipelines::protocol::task::{
 };
 use pipelines::run;
 use pipelines::run::event::DeploymentEnd;
-use pipelines::spec::group::HooksPolicy;
 use pipelines::spec::pipeline as spec;
 use pipelines::time::Millis;
 use std::collections::BTreeMap;
@@ -60,10 +59,11 @@ pub(super) async fn perform(
             effects.again = true;
         }
         (
-            Command::StartHost { host, attempt, generation, revision, purpose },
+            Command::StartHost { host, attempt, generation, purpose, parts },
             Subject::Deployment { row, plan, .. },
         ) => {
-            let work = Work::Deploy(host_work(plan, *host, revision, *purpose));
+            let revision = plan.target(*host, *purpose).context("a host without a target")?;
+            let work = Work::Deploy(host_work(plan, *host, revision, *purpose, parts));
             let new = New {
                 work: &work,
                 needs: vec![revision.bundle.digest.clone()],
@@ -81,9 +81,8 @@ pub(super) async fn perform(
         (Command::RecordHost { host, serving }, Subject::Deployment { row, .. }) => {
             record_host(conn, row, *host, serving).await?;
         }
-        (Command::RecordGood, Subject::Deployment { row, plan, .. }) => {
-            let hosts: Vec<AgentId> = plan.hosts.iter().map(|host| host.id).collect();
-            groups::record_good(conn, row.group_id, &hosts, &plan.revision).await?;
+        (Command::RecordGood { hosts }, Subject::Deployment { row, plan, .. }) => {
+            groups::record_good(conn, row.group_id, hosts, &plan.revision).await?;
         }
         (Command::Finished, Subject::Deployment { row, plan, state }) => {
             finish_deployment(conn, row, plan, state).await?;
@@ -224,7 +223,13 @@ async fn start_deployment(
     Ok(inbox::post_run(conn, run, &created).await?)
 }
 
-fn host_work(plan: &Plan, host: AgentId, revision: &Revision, purpose: Purpose) -> Deploy {
+fn host_work(
+    plan: &Plan,
+    host: AgentId,
+    revision: &Revision,
+    purpose: Purpose,
+    parts: &[Part],
+) -> Deploy {
     let prior = plan.host(host).and_then(|host| host.prior.as_ref());
     Deploy {
         deployment: plan.deployment,
@@ -232,14 +237,14 @@ fn host_work(plan: &Plan, host: AgentId, revision: &Revision, purpose: Purpose) 
         application: plan.application.clone(),
         revision: revision.clone(),
         purpose,
-        parts: Part::WITHOUT_ROUTER.to_vec(),
+        parts: parts.to_vec(),
         ignore_stop_failures: plan.host.ignore_stop_failures,
         file_exists_behavior: plan.host.file_exists_behavior,
         keep_releases: plan.host.keep_releases,
-        keep_bytes: None,
+        keep_bytes: plan.host.keep_bytes,
         health: plan.host.health.clone(),
-        hooks: HooksPolicy::default(),
-        shared: Vec::new(),
+        hooks: plan.host.hooks.clone(),
+        shared: plan.host.shared.clone(),
         pinned: prior.map(|prior| prior.bundle.digest.clone()).into_iter().collect(),
     }
 }

@@ -153,7 +153,7 @@ pub async fn waiting_for_others(
         "select id from deployments
          where status in ('running', 'failing', 'rolling-back') and stuck is null
            and exists (select from jsonb_each(state->'hosts') as host
-                       where host.value->'state' ? 'working' and host.key::bigint <> all($1))",
+                       where jsonb_typeof(host.value->'work') = 'object' and host.key::bigint <> all($1))",
     )
     .bind(alive)
     .fetch_all(conn)

@@ -19,6 +19,7 @@ pub mod rollback;
 pub mod run;
 pub mod runs;
 pub mod schema;
+pub mod simulate;
 pub mod spec;
 pub mod status;
 pub mod steer;
@@ -54,6 +55,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Whoami(arguments) => whoami::run(context, arguments).await,
         Command::Lint(arguments) => lint::run(context, &arguments),
         Command::Spec(arguments) => spec::run(context, &arguments),
+        Command::Simulate(arguments) => simulate::run(context, &arguments),
         Command::Schema(arguments) => schema::run(context, &arguments),
         Command::Import(arguments) => import::run(context, &arguments),
         Command::Apply(arguments) => apply::run(context, arguments).await,

@@ -3,9 +3,11 @@
 use super::advance::advance;
 use super::event::{Event, Facts};
 use super::invariants;
-use super::plan::Plan;
+use super::plan::{Plan, Step};
 use super::record::record;
-use super::state::State;
+use super::state::{Phase, State};
+use super::turn::{overdue_at, route_overdue_at};
+use super::waiting::waiting;
 use crate::command::{Command, Decision};
 use crate::time::Timestamp;
 
@@ -25,17 +27,57 @@ pub fn decide(
 ) -> Decision<State> {
     let mut commands = Vec::new();
     let mut next = state.clone();
-    record(plan, &mut next, event, now, &mut commands);
-    let waiting = advance(plan, &mut next, facts, now, &mut commands);
-    if let Some(deadline) = next_deadline(&next, plan) {
-        commands.push(Command::WakeAt { at: deadline });
+    step(plan, &mut next, facts, event, now, &mut commands);
+    let waiting = waiting(plan, &next, facts);
+    let mut broken = invariants::check(plan, state, &next, facts, &commands);
+    if waiting.is_empty() && !next.phase.is_final() {
+        broken.push("unfinished without a reason".to_owned());
     }
-    let broken = invariants::check(plan, state, &next, facts, &commands, &waiting);
     assert!(broken.is_empty(), "invariant broken in {}: {}", plan.deployment, broken.join("; "));
     Decision { state: next, commands, waiting }
 }
 
-/// When running work is overdue even if nobody ever speaks again.
-fn next_deadline(state: &State, plan: &Plan) -> Option<Timestamp> {
-    state.hosts.values().filter_map(|host| super::advance::overdue_at(plan, host)).min()
+/// The decision alone: neither checked nor put into words. For whoever checks from outside.
+pub fn step(
+    plan: &Plan,
+    state: &mut State,
+    facts: &Facts,
+    event: &Event,
+    now: Timestamp,
+    commands: &mut Vec<Command>,
+) {
+    record(plan, state, event, now, commands);
+    advance(plan, state, facts, now, commands);
+    if let Some(at) = next_deadline(plan, state, now) {
+        commands.push(Command::WakeAt { at });
+    }
+}
+
+/// When something changes even if nobody ever speaks again.
+fn next_deadline(plan: &Plan, state: &State, now: Timestamp) -> Option<Timestamp> {
+    if state.phase.is_final() {
+        return None;
+    }
+    let works = state.hosts.values().filter_map(|host| host.work.as_ref());
+    let works = works.map(|work| overdue_at(plan, work));
+    let routes = state.routes.iter().map(|route| route_overdue_at(plan, route));
+    // What has passed decided nothing alone; something else has to happen as well.
+    works.chain(routes).chain(step_deadlines(plan, state)).filter(|at| *at > now).min()
+}
+
+fn step_deadlines(plan: &Plan, state: &State) -> impl Iterator<Item = Timestamp> {
+    let running = state.phase == Phase::Running && state.paused.is_none();
+    let since = state.step_since;
+    let (first, last) = match plan.steps.get(state.step).filter(|_| running) {
+        Some(Step::Hold { time, judge }) => {
+            let last = super::forward::hold_until(since, *time, judge.as_ref());
+            (Some(since + *time), Some(last))
+        }
+        Some(Step::Approve { timeout, promote_after }) => {
+            (promote_after.map(|after| since + after), Some(since + *timeout))
+        }
+        Some(Step::Retire { keep, .. }) => (Some(since + *keep), None),
+        _ => (None, None),
+    };
+    first.into_iter().chain(last)
 }

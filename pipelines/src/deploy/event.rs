@@ -15,6 +15,18 @@ pub enum Event {
         attempt: u32,
         outcome: HostOutcome,
     },
+    /// The balancer did what it was told and it was read back, or not.
+    Routed {
+        attempt: u32,
+        outcome: RouteOutcome,
+    },
+    /// An instance was made or taken away; that its agent speaks is a fact, not an event.
+    Instance {
+        host: AgentId,
+        attempt: u32,
+        /// What went wrong, with the remedy.
+        error: Option<String>,
+    },
     Abort {
         by: String,
         reason: String,
@@ -24,6 +36,30 @@ pub enum Event {
     },
     Resume {
         by: String,
+    },
+    /// Go on now: ends the current hold, or with `full` every hold to come. No approval is skipped.
+    Promote {
+        by: String,
+        full: bool,
+    },
+    /// Somebody decided about this step of this generation; anything else is a stale page.
+    Decide {
+        by: String,
+        step: usize,
+        generation: u64,
+        approve: bool,
+        reason: String,
+    },
+    /// Try a failed host again.
+    Retry {
+        by: String,
+        host: AgentId,
+    },
+    /// Leave a host out of this deployment.
+    Exclude {
+        by: String,
+        host: AgentId,
+        reason: String,
     },
     /// A newer deployment of the group arrived while this one was still queued.
     Supersede {
@@ -41,17 +77,34 @@ pub enum HostOutcome {
     Cancelled { touched: bool },
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RouteOutcome {
+    Applied,
+    Failed(TaskError),
+    Cancelled,
+}
+
 /// What is known at the moment of deciding.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Facts {
+    /// The hosts', and the router's agent.
     pub hosts: BTreeMap<AgentId, HostFacts>,
     /// The unfinished deployment that holds the group, if it is not this one: `d-7`.
     pub held_by: Option<String>,
+    /// No deployment starts now, and why: a window, a freeze.
+    #[serde(default)]
+    pub closed: Option<Closed>,
     /// The controller was away: words that were due meanwhile may still be on their way.
     #[serde(default)]
     pub patient: bool,
     /// The highest generation anyone in this group was ever told.
     pub group_generation: u64,
+    #[serde(default)]
+    pub monitors: Vec<MonitorFact>,
+    /// About the hold in progress.
+    #[serde(default)]
+    pub verdict: Option<StepVerdict>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +112,46 @@ pub struct HostFacts {
     /// The agent's lease is valid.
     pub alive: bool,
     pub last_seen: Option<Timestamp>,
+}
+
+/// Nothing starts before `until`; None where nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    pub reason: String,
+    pub until: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MonitorFact {
+    pub name: String,
+    pub state: MonitorState,
+    /// Value and bound in words: `0.07, fails above 0.02`.
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MonitorState {
+    Ok,
+    Fail,
+    /// Neither: never a success.
+    NoData,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepVerdict {
+    pub step: usize,
+    pub verdict: Verdict,
+    /// Numbers, n, p and the rule that decided, for people.
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    Pass,
+    Fail,
+    Inconclusive,
 }
 
 impl Facts {

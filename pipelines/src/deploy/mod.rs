@@ -5,21 +5,32 @@
 //! Plan + State + Facts + Event ──decide──► State', commands, waiting   (ever after)
 //! ```
 //! Strategies compile, the engine interprets: nothing below asks which strategy it carries out.
+//!
+//! `record` notes an event; `advance` looks at everything: `faults` says whether to turn back, `forward`
+//! and `share` carry out the plan's steps, `back` undoes them. `turn` is what they all ask for work with.
 
 pub mod advance;
+mod back;
 pub mod decide;
 pub mod event;
+mod faults;
+mod forward;
+pub mod host;
 pub mod invariants;
 pub mod plan;
 mod record;
-mod rollback;
+pub mod share;
 pub mod state;
 pub mod strategy;
+mod turn;
+mod waiting;
 
-pub use decide::decide;
-pub use event::{Event, Facts, HostFacts, HostOutcome};
-pub use plan::{Plan, PlanHost, Step};
-pub use state::{Cause, Host, HostState, Phase, State};
+pub use decide::{decide, step};
+pub use event::{Event, Facts, HostFacts, HostOutcome, RouteOutcome};
+pub use host::{App, Fault, Host, HostStatus, Lane, Stage, Work};
+pub use plan::{Enter, Plan, PlanHost, PlanRouter, Share, Step};
+pub use state::{Cause, Phase, State};
+pub use turn::route_timeout;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,10 +1,12 @@
 //! Noting an event in the state, and nothing else: what follows from it is `advance`'s business.
 
-use super::event::{Event, HostOutcome};
-use super::plan::Plan;
-use super::state::{Cause, HostState, Pause, Phase, State};
+use super::event::{Event, HostOutcome, RouteOutcome};
+use super::host::{App, Excluded, Fault, Lane, Stage};
+use super::plan::{Plan, Step};
+use super::state::{Cause, Pause, Phase, Promoted, RouteTrouble, State};
 use crate::command::{Command, Serving};
 use crate::ids::AgentId;
+use crate::protocol::report::{ErrorCode, TaskError};
 use crate::protocol::task::Purpose;
 use crate::time::Timestamp;
 
@@ -21,12 +23,11 @@ pub(super) fn record(
     }
     match event {
         Event::HostFinished { host, attempt, outcome } => {
-            host_finished(plan, state, *host, *attempt, outcome, commands);
+            host_finished(plan, state, (*host, *attempt), outcome, commands);
         }
-        Event::Abort { by, reason } => {
-            if matches!(state.phase, Phase::Queued | Phase::Running) && state.cause.is_none() {
-                state.cause = Some(Cause::Stopped { by: by.clone(), reason: reason.clone() });
-            }
+        Event::Routed { attempt, outcome } => routed(state, *attempt, outcome, commands),
+        Event::Instance { host, attempt, error } => {
+            instance(state, (*host, *attempt), error.as_deref());
         }
         Event::Pause { by } => {
             if state.paused.is_none() {
@@ -34,71 +35,213 @@ pub(super) fn record(
             }
         }
         Event::Resume { .. } => state.paused = None,
-        Event::Supersede { by } => {
-            if state.phase == Phase::Queued && state.cause.is_none() {
-                state.cause = Some(Cause::Superseded { by: by.clone() });
+        Event::Promote { full, .. } => {
+            state.promoted = if *full { Promoted::All } else { Promoted::Step(state.step) };
+        }
+        Event::Abort { .. } | Event::Decide { .. } | Event::Supersede { .. } => {
+            decision_of_a_person(plan, state, event);
+        }
+        Event::Retry { host, .. } => {
+            if let (Phase::Running, Some(host)) = (state.phase, state.hosts.get_mut(host)) {
+                host.fault = None;
             }
         }
+        Event::Exclude { by, host, reason } => exclude(state, *host, by, reason),
         Event::Tick => {}
+    }
+}
+
+fn decision_of_a_person(plan: &Plan, state: &mut State, event: &Event) {
+    let cause = match event {
+        Event::Abort { by, reason } if matches!(state.phase, Phase::Queued | Phase::Running) => {
+            Cause::Stopped { by: by.clone(), reason: reason.clone() }
+        }
+        Event::Supersede { by } if state.phase == Phase::Queued => {
+            Cause::Superseded { by: by.clone() }
+        }
+        Event::Decide { by, step, generation, approve, reason } => {
+            let asked = matches!(plan.steps.get(*step), Some(Step::Approve { .. }));
+            let now_due = state.phase == Phase::Running && *step == state.step;
+            if !asked || !now_due || *generation != state.generation || state.approved_by.is_some()
+            {
+                return;
+            }
+            if *approve {
+                state.approved_by = Some(by.clone());
+                return;
+            }
+            Cause::Rejected { by: by.clone(), reason: reason.clone() }
+        }
+        _ => return,
+    };
+    state.cause.get_or_insert(cause);
+}
+
+/// A host that is being worked on is not let out half-way.
+fn exclude(state: &mut State, id: AgentId, by: &str, reason: &str) {
+    let running = matches!(state.phase, Phase::Queued | Phase::Running);
+    let Some(host) = state.hosts.get_mut(&id) else { return };
+    let idle = host.work.is_none() && (host.fault.is_some() || !host.touched && !host.left);
+    if running && idle && host.excluded.is_none() {
+        host.excluded = Some(Excluded { by: by.to_owned(), reason: reason.to_owned() });
     }
 }
 
 fn host_finished(
     plan: &Plan,
     state: &mut State,
-    id: AgentId,
-    attempt: u32,
+    (id, attempt): (AgentId, u32),
     outcome: &HostOutcome,
     commands: &mut Vec<Command>,
 ) {
     let Some(host) = state.hosts.get_mut(&id) else { return };
-    let HostState::Working { purpose, .. } = host.state else { return };
-    if host.attempt != attempt {
+    let Some(work) = host.work else { return };
+    let by_agent = matches!(work.stage, Stage::Leaving | Stage::Updating | Stage::Settling);
+    if host.attempt != attempt || !by_agent {
         return;
     }
-    let (next, serving) = match (purpose, outcome) {
-        (Purpose::Forward, HostOutcome::Succeeded) => {
-            (HostState::Updated, Some(Serving::Revision(plan.revision.clone())))
+    host.work = None;
+    let update = work.stage == Stage::Updating;
+    match outcome {
+        HostOutcome::Succeeded if update => state.failures_in_a_row = 0,
+        HostOutcome::Failed(_) => state.failures_in_a_row += 1,
+        HostOutcome::Succeeded | HostOutcome::Cancelled { .. } => {}
+    }
+    match outcome {
+        HostOutcome::Succeeded => match (work.stage, work.purpose) {
+            (Stage::Leaving, _) => host.left = true,
+            (Stage::Settling, _) => host.unsettled = false,
+            (_, purpose) => {
+                host.app = if purpose == Purpose::Forward { App::New } else { App::Restored };
+                host.left = false;
+                host.fault = None;
+                let revision = plan.target(id, purpose).cloned();
+                let serving = revision.map(Serving::Revision);
+                commands.extend(serving.map(|serving| Command::RecordHost { host: id, serving }));
+            }
+        },
+        HostOutcome::Failed(error) => {
+            let touched = update && error.touched;
+            ended_badly(host, touched, work.purpose == Purpose::Forward || !update);
+            host.fault = Some(match work.purpose {
+                Purpose::Forward => Fault::Failed { error: error.clone() },
+                Purpose::Rollback => {
+                    let step = error.step.as_deref().unwrap_or("its rollback");
+                    Fault::Stuck { message: format!("failed in {step}: {}", error.message) }
+                }
+            });
+            if host.app == App::Broken {
+                commands.push(Command::RecordHost { host: id, serving: Serving::Broken });
+            }
         }
-        (Purpose::Rollback, HostOutcome::Succeeded) => {
-            let target = plan.host(id).and_then(|host| host.prior.clone());
-            (HostState::RolledBack, target.map(Serving::Revision))
+        HostOutcome::Cancelled { touched } => {
+            let touched = update && *touched;
+            ended_badly(host, touched, work.purpose == Purpose::Forward || !update);
+            if work.purpose == Purpose::Rollback && update {
+                let message = "its rollback was cancelled".to_owned();
+                host.fault = Some(Fault::Stuck { message });
+            } else if touched {
+                host.fault = Some(Fault::Failed { error: cancelled() });
+            }
+            if host.app == App::Broken {
+                commands.push(Command::RecordHost { host: id, serving: Serving::Broken });
+            }
         }
-        (Purpose::Forward, HostOutcome::Failed(error)) => {
-            host.touched = error.touched;
-            let serving = error.touched.then_some(Serving::Broken);
-            (HostState::Failed { error: error.clone() }, serving)
-        }
-        (Purpose::Rollback, HostOutcome::Failed(error)) => {
-            let step = error.step.as_deref().unwrap_or("its rollback");
-            let message = format!("failed in {step}: {}", error.message);
-            (HostState::RollbackFailed { message }, Some(Serving::Broken))
-        }
-        (Purpose::Forward, HostOutcome::Cancelled { touched }) => {
-            host.touched = *touched;
-            let state = if *touched {
-                HostState::Failed { error: cancelled() }
-            } else {
-                HostState::Pending
-            };
-            (state, touched.then_some(Serving::Broken))
-        }
-        (Purpose::Rollback, HostOutcome::Cancelled { .. }) => {
-            let message = "its rollback was cancelled".to_owned();
-            (HostState::RollbackFailed { message }, Some(Serving::Broken))
-        }
-    };
-    host.state = next;
-    // An untouched host still serves what is noted for it: nothing to write.
-    commands.extend(serving.map(|serving| Command::RecordHost { host: id, serving }));
+    }
 }
 
-fn cancelled() -> crate::protocol::report::TaskError {
-    crate::protocol::report::TaskError {
-        code: crate::protocol::report::ErrorCode::Interrupted,
+/// An agent's work did not come to its end. `forgiving`: an untouched application is what it was.
+fn ended_badly(host: &mut super::host::Host, touched: bool, forgiving: bool) {
+    if touched || !forgiving {
+        host.app = App::Broken;
+    }
+    // Work before this one may have touched it as well.
+    host.touched = host.app != App::Before;
+}
+
+fn cancelled() -> TaskError {
+    TaskError {
+        code: ErrorCode::Interrupted,
         message: "stopped half-way because the deployment turned back".to_owned(),
         step: None,
         command: None,
         touched: true,
+    }
+}
+
+fn routed(state: &mut State, attempt: u32, outcome: &RouteOutcome, commands: &mut Vec<Command>) {
+    let Some(at) = state.routes.iter().position(|route| route.attempt == attempt) else { return };
+    let route = state.routes.remove(at);
+    let mut together = false;
+    for (id, traffic) in &route.orders {
+        let Some(host) = state.hosts.get_mut(id) else { continue };
+        let work =
+            host.work.take_if(|work| matches!(work.stage, Stage::Draining | Stage::Entering));
+        together |= work.is_none();
+        let (was_in, was_out) = (host.is_in(), matches!(host.lane, Lane::Out | Lane::Gone));
+        host.lane = match outcome {
+            RouteOutcome::Applied => Lane::from(*traffic),
+            RouteOutcome::Failed(_) | RouteOutcome::Cancelled => Lane::Unknown,
+        };
+        commands.push(Command::RecordTraffic { host: *id, lane: host.lane });
+        if *outcome == RouteOutcome::Applied {
+            // Out on the way to an update: the hook is the update's first part.
+            let on_the_way = work.is_some_and(|work| work.stage == Stage::Draining);
+            // One that never left has nothing to say about coming back.
+            let came = host.is_in() && (was_out || host.left || host.app != App::Before);
+            let went = !host.is_in() && host.left;
+            host.unsettled = was_in != host.is_in() && !on_the_way && (came || went);
+        }
+        if let (RouteOutcome::Failed(error), Some(work)) = (outcome, work) {
+            host.fault = Some(match work.purpose {
+                Purpose::Forward => Fault::Failed { error: error.clone() },
+                Purpose::Rollback => Fault::Stuck { message: error.message.clone() },
+            });
+        }
+    }
+    match outcome {
+        RouteOutcome::Failed(error) if together => {
+            let times = state.route_trouble.as_ref().map_or(1, |trouble| trouble.times + 1);
+            state.route_trouble = Some(RouteTrouble { times, error: error.clone() });
+        }
+        RouteOutcome::Applied => state.route_trouble = None,
+        RouteOutcome::Failed(_) | RouteOutcome::Cancelled => {}
+    }
+}
+
+fn instance(state: &mut State, (id, attempt): (AgentId, u32), error: Option<&str>) {
+    let Some(host) = state.hosts.get_mut(&id) else { return };
+    let Some(work) = host.work.filter(|_| host.attempt == attempt) else { return };
+    match (work.stage, error) {
+        // Its agent has to speak as well.
+        (Stage::Launching, None) => {}
+        (Stage::Launching, Some(error)) => {
+            host.work = None;
+            // Told twice, a provider may have made it all the same.
+            host.app = App::Unknown;
+            host.fault = Some(Fault::Failed { error: launch_failed(error) });
+        }
+        (Stage::Dismissing, None) => {
+            host.work = None;
+            host.app = App::Absent;
+        }
+        // What cannot be cleaned up is said; it undoes nothing.
+        (Stage::Dismissing, Some(error)) => {
+            host.work = None;
+            let reason =
+                format!("its instance could not be taken away: {error}; remove it by hand");
+            host.excluded = Some(Excluded { by: "clean-up".to_owned(), reason });
+        }
+        _ => {}
+    }
+}
+
+fn launch_failed(error: &str) -> TaskError {
+    TaskError {
+        code: ErrorCode::AgentError,
+        message: format!("its instance could not be made: {error}"),
+        step: None,
+        command: None,
+        touched: false,
     }
 }

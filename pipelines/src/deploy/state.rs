@@ -1,11 +1,10 @@
 //! What a deployment has done so far. Everything else is derived from this and the plan.
 
-use super::event::Facts;
+use super::host::{App, Host, HostStatus, Lane};
 use super::plan::Plan;
-use crate::command::Waiting;
 use crate::ids::AgentId;
 use crate::protocol::report::TaskError;
-use crate::protocol::task::Purpose;
+use crate::protocol::route::Traffic;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,14 +16,57 @@ pub struct State {
     pub generation: u64,
     /// Index of the plan's step in progress.
     pub step: usize,
+    /// Since when it is that step's turn.
+    pub step_since: Timestamp,
     pub hosts: BTreeMap<AgentId, Host>,
+    /// Changes the balancer was told and has not answered yet.
+    pub routes: Vec<RouteOrder>,
+    /// Changes of traffic handed out so far.
+    pub route_attempt: u32,
+    /// What the balancer answered last to moves of several hosts, if it failed; a few are tried again.
+    pub route_trouble: Option<RouteTrouble>,
+    /// Hosts that failed one after the other, in the order in which they ended.
+    pub failures_in_a_row: u32,
+    pub promoted: Promoted,
+    /// Who agreed to the step in progress.
+    pub approved_by: Option<String>,
     pub paused: Option<Pause>,
+    /// Monitors that failed already when it started: they are not this deployment's doing until they
+    /// were well once, and must not keep a mend from going out.
+    pub ailing: Vec<String>,
     /// Why it turned back or ended badly.
     pub cause: Option<Cause>,
     pub created_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub rollback_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
+}
+
+/// What the balancer was told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteOrder {
+    pub attempt: u32,
+    pub orders: Vec<(AgentId, Traffic)>,
+    pub since: Timestamp,
+    pub cancelling: bool,
+}
+
+/// Failures in a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteTrouble {
+    pub times: u32,
+    pub error: TaskError,
+}
+
+/// How far holds are skipped by somebody's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Promoted {
+    #[default]
+    No,
+    /// The hold of this step.
+    Step(usize),
+    All,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -43,41 +85,6 @@ pub enum Phase {
     RollbackFailed,
     Cancelled,
     Superseded,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Host {
-    pub state: HostState,
-    /// The application on it may have been changed by this deployment.
-    pub touched: bool,
-    /// Tasks handed out so far; the current one has this number.
-    pub attempt: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HostState {
-    Pending,
-    Working {
-        purpose: Purpose,
-        since: Timestamp,
-        cancelling: bool,
-    },
-    /// Serves the deployment's revision, validated.
-    Updated,
-    Failed {
-        error: TaskError,
-    },
-    /// Its agent fell silent while it mattered.
-    Lost {
-        since: Timestamp,
-    },
-    /// Serves its earlier revision again, validated.
-    RolledBack,
-    /// Could not be brought back; it is out of service or in the state the text says.
-    RollbackFailed {
-        message: String,
-    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +115,25 @@ pub enum Cause {
     Stopped {
         by: String,
         reason: String,
+    },
+    /// A monitor left its bounds.
+    Alarm {
+        monitor: String,
+        reason: String,
+    },
+    /// The comparison of new and old hosts decided against the new ones, or could not decide in time.
+    Analysis {
+        reason: String,
+    },
+    Rejected {
+        by: String,
+        reason: String,
+    },
+    /// Nobody decided in time.
+    ApprovalExpired,
+    /// The balancer could not be brought to do its part.
+    Router {
+        error: TaskError,
     },
     Superseded {
         by: String,
@@ -154,13 +180,20 @@ impl State {
     /// A deployment that waits for its group.
     #[must_use]
     pub fn new(plan: &Plan, now: Timestamp) -> State {
-        let fresh = Host { state: HostState::Pending, touched: false, attempt: 0 };
         State {
             phase: Phase::Queued,
             generation: 0,
             step: 0,
-            hosts: plan.hosts.iter().map(|host| (host.id, fresh.clone())).collect(),
+            step_since: now,
+            hosts: plan.hosts.iter().map(|planned| (planned.id, Host::new(planned))).collect(),
+            routes: Vec::new(),
+            route_attempt: 0,
+            route_trouble: None,
+            failures_in_a_row: 0,
+            promoted: Promoted::No,
+            approved_by: None,
             paused: None,
+            ailing: Vec::new(),
             cause: None,
             created_at: now,
             started_at: None,
@@ -169,33 +202,31 @@ impl State {
         }
     }
 
-    /// Hosts on the deployment's revision, validated.
+    /// Hosts that serve the deployment's revision, validated.
     #[must_use]
     pub fn updated(&self) -> usize {
-        self.hosts.values().filter(|host| host.state == HostState::Updated).count()
+        let serves = |host: &&Host| {
+            host.app == App::New && matches!(host.lane, Lane::Direct | Lane::In { .. })
+        };
+        self.hosts.values().filter(serves).count()
+    }
+
+    /// A host's standing in one word.
+    #[must_use]
+    pub fn status(&self, plan: &Plan, id: AgentId) -> HostStatus {
+        match (self.hosts.get(&id), plan.host(id)) {
+            (Some(host), Some(planned)) => host.status(planned),
+            _ => HostStatus::Pending,
+        }
     }
 
     pub(super) fn working(&self) -> impl Iterator<Item = (AgentId, &Host)> {
-        self.hosts
-            .iter()
-            .filter(|(_, host)| matches!(host.state, HostState::Working { .. }))
-            .map(|(id, host)| (*id, host))
+        self.hosts.iter().filter(|(_, host)| host.work.is_some()).map(|(id, host)| (*id, host))
     }
-}
 
-impl HostState {
-    #[must_use]
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            HostState::Pending => "pending",
-            HostState::Working { purpose: Purpose::Forward, .. } => "updating",
-            HostState::Working { purpose: Purpose::Rollback, .. } => "rolling-back",
-            HostState::Updated => "updated",
-            HostState::Failed { .. } => "failed",
-            HostState::Lost { .. } => "lost",
-            HostState::RolledBack => "rolled-back",
-            HostState::RollbackFailed { .. } => "rollback-failed",
-        }
+    /// Whether anything was asked for and not answered yet.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.routes.is_empty() || self.working().next().is_some()
     }
 }
 
@@ -217,39 +248,14 @@ impl std::fmt::Display for Cause {
             ),
             Cause::Stopped { by, reason } if reason.is_empty() => write!(f, "stopped by {by}"),
             Cause::Stopped { by, reason } => write!(f, "stopped by {by}: {reason}"),
+            Cause::Alarm { monitor, reason } => write!(f, "monitor {monitor}: {reason}"),
+            Cause::Analysis { reason } => f.write_str(reason),
+            Cause::Rejected { by, reason } if reason.is_empty() => write!(f, "rejected by {by}"),
+            Cause::Rejected { by, reason } => write!(f, "rejected by {by}: {reason}"),
+            Cause::ApprovalExpired => f.write_str("nobody approved it in time"),
+            Cause::Router { error } => write!(f, "the router: {}", error.message),
             Cause::Superseded { by } => write!(f, "superseded by {by}"),
             Cause::Refused { reason } => f.write_str(reason),
         }
     }
-}
-
-/// What an unfinished deployment waits for; never empty for one.
-pub(super) fn waiting(plan: &Plan, state: &State, facts: &Facts) -> Vec<Waiting> {
-    if state.phase.is_final() {
-        return Vec::new();
-    }
-    let mut waiting = Vec::new();
-    let mut add = |what: String, whom: String, since, until, person| {
-        waiting.push(Waiting { what, whom, since, until, person });
-    };
-    if let Some(pause) = &state.paused {
-        let what = format!("paused by {}; resume or abort it", pause.by);
-        add(what, "a person".to_owned(), pause.since, None, true);
-    }
-    if state.phase == Phase::Queued {
-        let holder = facts.held_by.clone().unwrap_or_else(|| "the group".to_owned());
-        let what = format!("{holder} is unfinished in this group; one deployment runs at a time");
-        add(what, holder, state.created_at, None, false);
-    }
-    for (id, host) in state.working() {
-        let HostState::Working { purpose, since, cancelling } = host.state else { continue };
-        let name = plan.host_name(id);
-        let what = match (cancelling, purpose) {
-            (true, _) => format!("{name} is stopping its work"),
-            (false, Purpose::Forward) => format!("{name} is running its update"),
-            (false, Purpose::Rollback) => format!("{name} is returning to its earlier revision"),
-        };
-        add(what, name, since, super::advance::overdue_at(plan, host), false);
-    }
-    waiting
 }

@@ -1,15 +1,15 @@
 //! The engine against examples, and against a seeded fleet that loses, doubles and reorders words.
 
 mod examples;
-mod fleet;
 
 use super::*;
 use crate::ids::{AgentId, DeploymentId};
 use crate::protocol::report::{ErrorCode, TaskError};
 use crate::protocol::task::{Artifact, Purpose, Revision};
 use crate::spec::group::{Amount, Group, Strategy};
-use crate::time::Timestamp;
-use strategy::{Member, Order, compile};
+use crate::time::{Millis, Timestamp};
+use std::collections::BTreeMap;
+use strategy::{Fleet, Member, Order, compile};
 
 pub(crate) fn revision(name: &str) -> Revision {
     let digit = name.bytes().last().unwrap_or(b'0') % 10;
@@ -25,24 +25,36 @@ pub(crate) fn group(strategy: Strategy, min_healthy: Option<Amount>) -> Group {
 }
 
 pub(crate) fn rolling(batch: u32) -> Strategy {
-    Strategy::rolling(Amount::Count(batch).into())
+    Strategy::Rolling {
+        batch: Amount::Count(batch).into(),
+        first_batch: None,
+        barrier: true,
+        hold: None,
+        bake: Millis::ZERO,
+    }
 }
 
 pub(crate) fn member(id: i64, serving: Option<&str>) -> Member {
     Member {
         id: AgentId(id),
         name: format!("host-{id}"),
-        zone: None,
+        tags: BTreeMap::new(),
         alive: true,
         serving: serving.map(revision),
         good: serving.map(revision),
+        lane: Lane::Unknown,
+        instance: false,
     }
+}
+
+pub(crate) fn fleet_of(members: &[Member]) -> Fleet {
+    Fleet { members: members.to_vec(), ..Fleet::default() }
 }
 
 pub(crate) fn plan_for(group: &Group, fleet: &[Member], to: &str) -> Plan {
     let order =
         Order { deployment: DeploymentId(7), revision: revision(to), purpose: Purpose::Forward };
-    compile(group, fleet, order).unwrap()
+    compile(group, &fleet_of(fleet), order).unwrap()
 }
 
 pub(crate) fn alive(plan: &Plan) -> Facts {

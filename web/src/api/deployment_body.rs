@@ -3,7 +3,7 @@
 use super::shared::{self, RevisionBody, WaitingBody};
 use super::tasks::{ErrorBody, TaskBody};
 use crate::words;
-use pipelines::deploy::{HostState, Plan, State};
+use pipelines::deploy::{Fault, Plan, State};
 use pipelines::ids::RunId;
 use serde::Serialize;
 use store::deployments::Row;
@@ -155,15 +155,15 @@ fn hosts(plan: &Plan, state: &State, tasks: &[tasks::Row]) -> Vec<HostBody> {
     let hosts = plan.hosts.iter().filter_map(|planned| {
         let host = state.hosts.get(&planned.id)?;
         let own = tasks.iter().filter(|task| task.agent_id == Some(planned.id.0));
-        let error = match &host.state {
-            HostState::Failed { error } => Some(error),
-            _ => None,
+        let error = match &host.fault {
+            Some(Fault::Failed { error }) => Some(error),
+            Some(Fault::Lost { .. } | Fault::Stuck { .. }) | None => None,
         };
         Some(HostBody {
             id: planned.id.to_string(),
             name: planned.name.clone(),
-            state: host.state.as_str(),
-            message: words::deployment::host_message(&host.state),
+            state: host.status(planned).as_str(),
+            message: words::deployment::host_message(host),
             error: error.map(ErrorBody::from),
             revision: words::deployment::host_revision(plan, planned, host)
                 .map(|revision| revision.label.clone()),

@@ -1,8 +1,8 @@
 //! One pipeline, one group, and rows as the store would return them.
 
 use pipelines::command::Waiting;
-use pipelines::deploy::strategy::{Member, Order, compile};
-use pipelines::deploy::{HostState, Phase, State};
+use pipelines::deploy::strategy::{Fleet, Member, Order, compile};
+use pipelines::deploy::{App, Lane, Phase, Stage, State, Work};
 use pipelines::ids::{AgentId, DeploymentId};
 use pipelines::protocol::report::{ErrorCode, TaskError};
 use pipelines::protocol::task::{Artifact, Purpose, Revision};
@@ -69,14 +69,16 @@ pub fn task_error(step: &str, message: &str) -> TaskError {
 /// A rolling deployment to three hosts: the first is done, two are at work.
 pub fn deployment() -> deployments::Row {
     let group = group::parse(GROUP).into_result().unwrap().0;
-    let fleet: Vec<Member> = (1..=3)
+    let members: Vec<Member> = (1..=3)
         .map(|number| Member {
             id: AgentId(number),
             name: format!("host-{number}"),
-            zone: None,
+            tags: std::collections::BTreeMap::new(),
             alive: true,
             serving: Some(revision('a', "a11ce00 First")),
             good: Some(revision('a', "a11ce00 First")),
+            lane: Lane::Direct,
+            instance: false,
         })
         .collect();
     let revision = revision('b', "4f2c91e Fix");
@@ -85,18 +87,19 @@ pub fn deployment() -> deployments::Row {
         revision: revision.clone(),
         purpose: Purpose::Forward,
     };
+    let fleet = Fleet { members, ..Fleet::default() };
     let plan = compile(&group, &fleet, order).unwrap();
     let mut state = State::new(&plan, NOW - Millis::from_secs(60));
     (state.phase, state.step) = (Phase::Running, 1);
     state.started_at = Some(NOW - Millis::from_secs(50));
     for (id, host) in &mut state.hosts {
         (host.attempt, host.touched) = (1, true);
-        host.state = if id.0 == 1 {
-            HostState::Updated
+        if id.0 == 1 {
+            host.app = App::New;
         } else {
-            let since = NOW - Millis::from_secs(12);
-            HostState::Working { purpose: Purpose::Forward, since, cancelling: false }
-        };
+            let (since, purpose) = (NOW - Millis::from_secs(12), Purpose::Forward);
+            host.work = Some(Work { stage: Stage::Updating, purpose, since, cancelling: false });
+        }
     }
     deployments::Row {
         id: 3,

@@ -2,7 +2,7 @@
 
 use super::sample::{self, NOW};
 use super::server::Server;
-use pipelines::deploy::{self, Cause, HostState, Phase};
+use pipelines::deploy::{self, App, Cause, Phase};
 use pipelines::ids::{AgentId, DeploymentId, RunId};
 use pipelines::protocol::join::{JoinRequest, Role as AgentRole};
 use pipelines::protocol::report::{Command, ErrorCode, Outcome, Step, StepStatus, TaskError};
@@ -201,8 +201,8 @@ async fn put_deployment(
     let (plan, mut state) = (row.plan.unwrap().0, row.state.unwrap().0);
     state.started_at = state.started_at.map(|instant| at(now, instant));
     for host in state.hosts.values_mut() {
-        if let HostState::Working { since, .. } = &mut host.state {
-            *since = at(now, *since);
+        if let Some(work) = &mut host.work {
+            work.since = at(now, work.since);
         }
     }
     change(&mut state);
@@ -228,7 +228,7 @@ async fn deployment_that_succeeded(conn: &mut PgConnection, now: Timestamp) {
     let id = order(conn, "a11ce00 First", 'a').await;
     let done = |state: &mut deploy::State| {
         (state.phase, state.step, state.finished_at) = (Phase::Succeeded, 2, Some(now));
-        state.hosts.values_mut().for_each(|host| host.state = HostState::Updated);
+        state.hosts.values_mut().for_each(|host| (host.app, host.work) = (App::New, None));
     };
     put_deployment(conn, id, now, done, &[(deploy::Event::Tick, "succeeded")]).await;
     let group = groups::by_name(conn, "production").await.unwrap().unwrap();
@@ -251,7 +251,8 @@ async fn deployment_that_was_rolled_back(conn: &mut PgConnection, now: Timestamp
         state.cause = Some(Cause::HostFailed { host, name, error });
         for (id, host) in &mut state.hosts {
             host.touched = id.0 == 1;
-            host.state = if id.0 == 1 { HostState::RolledBack } else { HostState::Pending };
+            host.app = if id.0 == 1 { App::Restored } else { App::Before };
+            host.work = None;
         }
     };
     let events = [

@@ -1,7 +1,7 @@
 //! A deployment in one sentence.
 
 use super::count;
-use pipelines::deploy::{Host, HostState, Phase, Plan, PlanHost, State, Step};
+use pipelines::deploy::{App, Fault, Host, HostStatus, Phase, Plan, PlanHost, State, Step};
 use pipelines::protocol::task::{Purpose, Revision};
 use pipelines::time::Timestamp;
 use store::deployments::Row;
@@ -30,7 +30,7 @@ fn planned(row: &Row, plan: &Plan, state: &State) -> String {
         Phase::Failing => format!("Stopping the deployment of {label} to {group}{}", cause()),
         Phase::RollingBack => {
             let touched = state.hosts.values().filter(|host| host.touched).count();
-            let back = count_in(state, |host| *host == HostState::RolledBack);
+            let back = count_in(plan, state, HostStatus::RolledBack);
             format!(
                 "Rolling {group} back from {label}: {back} of {} back{}",
                 count(touched, "host"),
@@ -48,7 +48,7 @@ fn planned(row: &Row, plan: &Plan, state: &State) -> String {
         Phase::Failed => format!("{label} failed on {group}{}", cause()),
         Phase::RolledBack => format!("{label} failed on {group} and was rolled back{}", cause()),
         Phase::RollbackFailed => {
-            let broken = count_in(state, |host| matches!(host, HostState::RollbackFailed { .. }));
+            let broken = count_in(plan, state, HostStatus::RollbackFailed);
             format!(
                 "{label} failed on {group} and {} could not be rolled back{}",
                 count(broken, "host"),
@@ -97,19 +97,23 @@ pub fn step_state(plan: &Plan, state: &State, index: usize) -> &'static str {
 }
 
 /// Why a host is in the state it is in.
-pub fn host_message(state: &HostState) -> Option<String> {
-    match state {
-        HostState::Failed { error } => Some(match &error.step {
+pub fn host_message(host: &Host) -> Option<String> {
+    if let Some(excluded) = &host.excluded {
+        let why = if excluded.reason.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", excluded.reason)
+        };
+        return Some(format!("left out by {}{why}", excluded.by));
+    }
+    Some(match host.fault.as_ref().filter(|_| host.work.is_none())? {
+        Fault::Failed { error } => match &error.step {
             Some(step) => format!("{step}: {}", error.message),
             None => error.message.clone(),
-        }),
-        HostState::RollbackFailed { message } => Some(message.clone()),
-        HostState::Lost { .. } => Some("its agent fell silent".to_owned()),
-        HostState::Pending
-        | HostState::Working { .. }
-        | HostState::Updated
-        | HostState::RolledBack => None,
-    }
+        },
+        Fault::Stuck { message } => message.clone(),
+        Fault::Lost { .. } => "its agent fell silent".to_owned(),
+    })
 }
 
 /// The revision a host serves as far as this deployment knows; None: nothing that was validated.
@@ -118,22 +122,19 @@ pub fn host_revision<'a>(
     planned: &'a PlanHost,
     host: &Host,
 ) -> Option<&'a Revision> {
-    match &host.state {
-        HostState::Updated => Some(&plan.revision),
-        HostState::RolledBack => planned.prior.as_ref(),
-        HostState::Pending | HostState::Failed { .. } if !host.touched => {
-            planned.prior.as_ref().filter(|_| planned.serving)
-        }
-        HostState::Pending
-        | HostState::Failed { .. }
-        | HostState::Working { .. }
-        | HostState::Lost { .. }
-        | HostState::RollbackFailed { .. } => None,
+    if host.work.is_some() {
+        return None;
+    }
+    match host.app {
+        App::New => Some(&plan.revision),
+        App::Restored => planned.prior.as_ref(),
+        App::Before => planned.prior.as_ref().filter(|_| planned.serving),
+        App::Absent | App::Broken | App::Unknown => None,
     }
 }
 
-fn count_in(state: &State, wanted: impl Fn(&HostState) -> bool) -> usize {
-    state.hosts.values().filter(|host| wanted(&host.state)).count()
+fn count_in(plan: &Plan, state: &State, wanted: HostStatus) -> usize {
+    plan.hosts.iter().filter(|planned| state.status(plan, planned.id) == wanted).count()
 }
 
 fn took((from, to): (Timestamp, Timestamp)) -> String {
@@ -144,7 +145,7 @@ fn took((from, to): (Timestamp, Timestamp)) -> String {
 mod tests {
     use super::*;
     use crate::tests::sample;
-    use pipelines::deploy::{Cause, HostState};
+    use pipelines::deploy::Cause;
     use pipelines::ids::AgentId;
     use pipelines::time::Millis;
 
@@ -193,7 +194,7 @@ mod tests {
         state.phase = Phase::Succeeded;
         state.finished_at = state.started_at.map(|at| at + Millis(3_200));
         for host in state.hosts.values_mut() {
-            host.state = HostState::Updated;
+            (host.app, host.work) = (App::New, None);
         }
         assert_eq!(sentence(&row), "Deployed 4f2c91e Fix to production: 3 hosts updated in 3.2 s");
         row.purpose = "rollback".to_owned();

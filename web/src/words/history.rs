@@ -1,6 +1,6 @@
 //! What happened, line by line.
 
-use pipelines::deploy::{self, HostOutcome, Plan};
+use pipelines::deploy::{self, HostOutcome, Plan, RouteOutcome};
 use pipelines::run::{self, event::BuildOutcome, event::DeploymentEnd};
 use pipelines::time::Timestamp;
 use store::history::Row;
@@ -62,6 +62,32 @@ fn deployment_event(event: &deploy::Event, plan: Option<&Plan>) -> Option<String
         deploy::Event::Pause { by } => format!("paused by {by}"),
         deploy::Event::Resume { by } => format!("resumed by {by}"),
         deploy::Event::Supersede { by } => format!("overtaken by {by}"),
+        deploy::Event::Routed { outcome, .. } => match outcome {
+            RouteOutcome::Applied => "the router did what it was told".to_owned(),
+            RouteOutcome::Failed(error) => format!("the router failed: {}", error.message),
+            RouteOutcome::Cancelled => "the router stopped half-way".to_owned(),
+        },
+        deploy::Event::Instance { host, error, .. } => {
+            let name = plan.map_or_else(|| host.to_string(), |plan| plan.host_name(*host));
+            match error {
+                Some(error) => format!("the instance {name}: {error}"),
+                None => format!("the instance {name} is as it was asked to be"),
+            }
+        }
+        deploy::Event::Promote { by, full: false } => format!("promoted by {by}"),
+        deploy::Event::Promote { by, full: true } => format!("promoted to the end by {by}"),
+        deploy::Event::Decide { by, approve, reason, .. } => {
+            let what = if *approve { "approved" } else { "rejected" };
+            with_reason(format!("{what} by {by}"), reason)
+        }
+        deploy::Event::Retry { by, host } => {
+            let name = plan.map_or_else(|| host.to_string(), |plan| plan.host_name(*host));
+            format!("{name} is tried again by {by}")
+        }
+        deploy::Event::Exclude { by, host, reason } => {
+            let name = plan.map_or_else(|| host.to_string(), |plan| plan.host_name(*host));
+            with_reason(format!("{name} was left out by {by}"), reason)
+        }
         deploy::Event::Tick => return None,
     })
 }

@@ -62,12 +62,15 @@ impl Mark {
 /// The mark for a state's word, as stored and as JSON has it. `person`: somebody has to act.
 pub fn mark(word: &str, person: bool) -> Mark {
     let status = match word {
-        "succeeded" | "updated" | "done" | "active" => Status::Done,
-        "running" | "updating" | "rolling-back" | "failing" | "stopping" | "now" => Status::Running,
+        "succeeded" | "updated" | "ready" | "done" | "active" => Status::Done,
+        "running" | "updating" | "rolling-back" | "failing" | "stopping" | "now" | "launching"
+        | "leaving" | "draining" | "entering" | "settling" => Status::Running,
         "waiting" | "queued" | "drained" => Status::Waiting,
         "failed" | "rollback-failed" | "lost" | "stuck" | "unfit" | "revoked" => Status::Failed,
         "rolled-back" => Status::RolledBack,
-        "skipped" | "stopped" | "superseded" | "cancelled" => Status::Skipped,
+        "skipped" | "stopped" | "superseded" | "cancelled" | "excluded" | "retired" => {
+            Status::Skipped
+        }
         _ => Status::NotYet,
     };
     let status = if person && matches!(status, Status::Running | Status::Waiting) {

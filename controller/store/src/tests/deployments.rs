@@ -18,13 +18,16 @@ fn plan(deployment: DeploymentId) -> Plan {
     let member = Member {
         id: AgentId(1),
         name: "host-1".into(),
-        zone: None,
+        tags: std::collections::BTreeMap::new(),
         alive: true,
         serving: None,
         good: None,
+        lane: ::pipelines::deploy::Lane::Direct,
+        instance: false,
     };
+    let fleet = strategy::Fleet { members: vec![member], ..strategy::Fleet::default() };
     let order = strategy::Order { deployment, revision: revision('a'), purpose: Purpose::Forward };
-    strategy::compile(&spec, &[member], order).unwrap()
+    strategy::compile(&spec, &fleet, order).unwrap()
 }
 
 async fn save(
@@ -115,12 +118,9 @@ async fn a_deployment_at_work_is_found_by_its_hosts() {
     let plan = plan(id);
     let mut state = State { phase: Phase::Running, ..State::new(&plan, Timestamp(0)) };
     let since = Timestamp(0);
-    let working = ::pipelines::deploy::HostState::Working {
-        purpose: Purpose::Forward,
-        since,
-        cancelling: false,
-    };
-    state.hosts.get_mut(&AgentId(1)).unwrap().state = working;
+    let (stage, purpose) = (::pipelines::deploy::Stage::Updating, Purpose::Forward);
+    let work = ::pipelines::deploy::Work { stage, purpose, since, cancelling: false };
+    state.hosts.get_mut(&AgentId(1)).unwrap().work = Some(work);
     let save = Save { plan: &plan, state: &state, waiting: &[], wake_at: None, version: 1 };
     deployments::save(&mut conn, id, &save).await.unwrap();
     assert_eq!(deployments::waiting_for_others(&mut conn, &[9]).await.unwrap(), [id]);

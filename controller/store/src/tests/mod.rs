@@ -18,7 +18,8 @@ use sqlx::PgConnection;
 use std::collections::BTreeMap;
 
 const PIPELINE: &str = "version: 1\nname: shop\nstages:\n  - name: source\n    actions:\n      \
-                        - {name: app, source: {repository: shop}}\n";
+                        - {name: app, source: {repository: shop}}\n  - name: build\n    actions:\n      \
+                        - {name: compile, build: {image: \"debian:bookworm-slim\"}, outputs: [bundle]}\n";
 const GROUP: &str =
     "version: 1\ngroup: production\napplication: shop\nhosts: {tags: {role: web}}\n";
 

@@ -1,8 +1,14 @@
 //! All at once: every host in one step.
 
-use crate::deploy::plan::Step;
-use crate::ids::AgentId;
+use super::scene::{Outline, Scene, install};
+use crate::deploy::plan::Enter;
 
-pub(super) fn steps(hosts: &[AgentId]) -> Vec<Step> {
-    if hosts.is_empty() { Vec::new() } else { vec![super::install(hosts)] }
+pub(super) fn outline(scene: &Scene<'_>) -> Outline {
+    Outline {
+        steps: vec![install(&scene.ids, scene.total, Enter::Serve)],
+        width: scene.total,
+        extra: 0,
+        whole_zones: true,
+        words: "all at once".to_owned(),
+    }
 }

@@ -1,7 +1,8 @@
 //! Plans from settings and fleets.
 
 use super::*;
-use crate::deploy::tests::{group, member, plan_for, rolling};
+use crate::deploy::tests::{fleet_of, group, member, plan_for, rolling};
+use crate::spec::group::Amount;
 
 fn batches(plan: &Plan) -> Vec<Vec<i64>> {
     plan.steps.iter().map(|step| step.hosts().iter().map(|id| id.0).collect()).collect()
@@ -44,7 +45,7 @@ fn all_at_once_is_one_step_and_no_hosts_is_none() {
 fn hosts_out_of_service_go_first_then_zones_take_turns() {
     let mut hosts = fleet(5);
     for (host, zone) in hosts.iter_mut().zip(["a", "a", "a", "b", "b"]) {
-        host.zone = Some(zone.to_owned());
+        host.tags.insert("zone".to_owned(), zone.to_owned());
     }
     hosts[4].serving = None;
     let plan = plan_for(&group(rolling(1), None), &hosts, "v2");
@@ -69,7 +70,7 @@ fn a_floor_that_forbids_every_deployment_is_refused_in_words() {
         revision: crate::deploy::tests::revision("v2"),
         purpose: Purpose::Forward,
     };
-    let error = compile(&group, &fleet(3), order).unwrap_err();
+    let error = compile(&group, &fleet_of(&fleet(3)), order).unwrap_err();
     assert!(error.to_string().contains("3 of 3 hosts"), "{error}");
 }
 
@@ -80,7 +81,8 @@ fn a_rollback_needs_no_probe_host_and_never_rolls_back_itself() {
         revision: crate::deploy::tests::revision("v1"),
         purpose: Purpose::Rollback,
     };
-    let plan = compile(&group(rolling(1), None), &fleet(4), order).unwrap();
-    assert_eq!(batches(&plan), [vec![1, 2], vec![3, 4]]);
+    let plan = compile(&group(rolling(1), None), &fleet_of(&fleet(4)), order).unwrap();
+    assert_eq!(batches(&plan), [vec![1, 2, 3, 4]]);
+    assert!(matches!(plan.steps[0], Step::Install { width: 2, .. }), "twice as fast");
     assert_eq!(plan.rollback, RollbackOn::NEVER);
 }

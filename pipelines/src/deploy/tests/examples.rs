@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::command::{Command, Serving};
-use crate::time::Millis;
 
 /// A deployment under test: what was started and not answered yet.
 struct Story {
@@ -90,7 +89,8 @@ fn the_first_batch_is_one_host_and_the_next_waits_for_it() {
     story.end(4, HostOutcome::Succeeded);
     story.end(5, HostOutcome::Succeeded);
     assert_eq!(story.state.phase, Phase::Succeeded);
-    assert!(story.all.contains(&Command::RecordGood));
+    let good = (1..=5).map(AgentId).collect();
+    assert!(story.all.contains(&Command::RecordGood { hosts: good }));
     assert_eq!(story.all.last(), Some(&Command::Finished));
 }
 
@@ -105,7 +105,8 @@ fn a_failure_on_the_first_host_rolls_back_that_host_and_touches_no_other() {
     story.end(1, HostOutcome::Succeeded);
     assert_eq!(story.state.phase, Phase::RolledBack);
     assert!(!story.state.hosts[&AgentId(2)].touched && !story.state.hosts[&AgentId(3)].touched);
-    assert!(!story.all.contains(&Command::RecordGood), "a failed revision is no base");
+    let good = |command: &Command| matches!(command, Command::RecordGood { .. });
+    assert!(!story.all.iter().any(good), "a failed revision is no base");
     let serving = Serving::Revision(revision("v1"));
     assert!(story.all.contains(&Command::RecordHost { host: AgentId(1), serving }));
 }
@@ -125,7 +126,7 @@ fn updated_hosts_are_rolled_back_too_failed_ones_first() {
         story.end(host, HostOutcome::Succeeded);
     }
     assert_eq!(story.state.phase, Phase::RolledBack);
-    assert_eq!(story.state.hosts[&AgentId(3)].state, HostState::Pending);
+    assert_eq!(story.state.status(&story.plan, AgentId(3)), HostStatus::Pending);
 }
 
 #[test]
@@ -142,7 +143,7 @@ fn the_first_deployment_has_nothing_to_return_to_and_says_so() {
     let mut story = story(2, 1, None);
     story.end(1, failed(true));
     assert_eq!(story.state.phase, Phase::RollbackFailed);
-    let HostState::RollbackFailed { message } = &story.state.hosts[&AgentId(1)].state else {
+    let Some(Fault::Stuck { message }) = &story.state.hosts[&AgentId(1)].fault else {
         panic!("{:?}", story.state.hosts);
     };
     assert!(message.contains("no earlier revision"), "{message}");

@@ -97,6 +97,13 @@ impl Check {
     }
 }
 
+/// The balancer alone, with defaults for how it treats the hosts.
+impl From<Balancer> for Router {
+    fn from(balancer: Balancer) -> Self {
+        Self { balancer, port: None, check: Check::default(), cohorts: Vec::new() }
+    }
+}
+
 impl Balancer {
     /// The agent that drives it.
     #[must_use]

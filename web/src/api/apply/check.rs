@@ -70,7 +70,7 @@ fn check_pipeline(file: &mut File, pipeline: &Pipeline, groups: &[String]) {
 
 /// What a deployment would refuse for every fleet is better refused now.
 fn check_group(file: &mut File, group: &Group) {
-    if let Err(error) = strategy::compile(group, &[], rehearsal()) {
+    if let Err(error) = strategy::compile(group, &strategy::Fleet::default(), rehearsal()) {
         let help = "all-at-once and rolling can be used".to_owned();
         file.refuse(("strategy", ""), "not-available", error.0, help);
     }

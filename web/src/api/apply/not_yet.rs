@@ -2,7 +2,7 @@
 //! relies on is refused; what would only never happen is a warning.
 
 use super::read::File;
-use pipelines::spec::group::{Group, HooksPolicy, NewerDeployment, OfflineHosts, Zones};
+use pipelines::spec::group::{Group, NewerDeployment, Strategy};
 use pipelines::spec::pipeline::{Build, OnStageFailure, Pipeline, Trigger, Work};
 
 const CODE: &str = "not-available";
@@ -101,43 +101,26 @@ pub fn group(file: &mut File, group: &Group) {
         ("freeze", !group.freeze.is_empty(), "deployments would start at any time"),
         ("monitors", !group.monitors.is_empty(), "no deployment would be stopped by them"),
         ("analysis", group.analysis.is_some(), "no deployment would be stopped by it"),
-        ("zones", group.zones.as_ref().is_some_and(|zones| !only_spreads(zones)), ZONES),
         ("shared", !group.shared.is_empty(), "a deployment could replace what is there"),
         ("instances", group.instances.is_some(), "no host would be made"),
-        (
-            "irreversible",
-            !group.hooks.irreversible.is_empty(),
-            "the group would go back by itself all the same",
-        ),
+        ("approve", waits_for_approval(&group.strategy), "nobody could answer it"),
     ];
     for (key, _, what) in safeguards.into_iter().filter(|(_, used, _)| *used) {
         refuse(file, key, what);
-    }
-    if group.offline == OfflineHosts::Skip {
-        let message = "a host that does not answer counts as failed, whatever offline says";
-        file.warn(("offline", ""), CODE, message, "");
     }
     if group.newer != NewerDeployment::Queue {
         let message = "a newer deployment waits its turn, whatever newer says";
         file.warn(("newer", ""), CODE, message, "");
     }
-    if !group.max_failures.is_none() {
-        let message = "one failed host ends a deployment, whatever max-failures says";
-        file.warn(("max-failures", ""), CODE, message, "");
-    }
-    if group.keep_releases.bytes.is_some() {
-        file.warn(("bytes", ""), CODE, "kept releases are counted, not measured yet", "");
-    }
-    if group.hooks != HooksPolicy::default() && group.hooks.irreversible.is_empty() {
-        file.warn(("hooks", ""), CODE, "the policy for hooks has no effect yet", "");
-    }
 }
 
-const ZONES: &str = "hosts would only be spread over the tag `zone`";
-
-/// What every plan does: a bit of each zone, by the tag of that name.
-fn only_spreads(zones: &Zones) -> bool {
-    zones.tag == "zone" && !zones.one_at_a_time && zones.min_healthy.is_none()
+/// Whether a step of the strategy is held until a person agrees.
+fn waits_for_approval(strategy: &Strategy) -> bool {
+    match strategy {
+        Strategy::Canary { steps, .. } => steps.iter().any(|step| step.approve),
+        Strategy::BlueGreen { approve, .. } => *approve,
+        _ => false,
+    }
 }
 
 fn refuse(file: &mut File, key: &str, what: &str) {
@@ -198,19 +181,23 @@ mod tests {
     fn what_a_group_says_in_vain_is_said_back() {
         assert_eq!(found("group.yml", sample::GROUP.to_owned()), []);
         let group = |rest: &str| format!("{}\n{rest}\n", sample::GROUP.trim_end());
-        for (rest, severity) in [
-            ("shared: [/srv/uploads]", Severity::Error),
-            ("hooks: {irreversible: [AfterInstall]}", Severity::Error),
-            ("zones: az", Severity::Error),
-            ("zones: {tag: zone, one-at-a-time: true}", Severity::Error),
-            ("offline: skip", Severity::Warning),
-            ("newer: reject", Severity::Warning),
-            ("max-failures: 10%", Severity::Warning),
-            ("keep-releases: {count: 3, bytes: 1GB}", Severity::Warning),
-        ] {
+        for (rest, severity) in
+            [("shared: [/srv/uploads]", Severity::Error), ("newer: reject", Severity::Warning)]
+        {
             let found = found("group.yml", group(rest));
             assert!(matches!(found.as_slice(), [(s, _)] if *s == severity), "{rest}: {found:?}");
         }
-        assert_eq!(found("group.yml", group("zones: zone")), []);
+        let canary = "{canary: {steps: [{weight: 10, hold: 5m, approve: true}]}}";
+        let asking = sample::GROUP.replace("{rolling: {batch: 2}}", canary);
+        assert!(matches!(found("group.yml", asking).as_slice(), [(Severity::Error, _)]));
+        for rest in [
+            "zones: {tag: az, one-at-a-time: true}",
+            "hooks: {irreversible: [AfterInstall]}",
+            "offline: skip",
+            "max-failures: 10%",
+            "keep-releases: {count: 3, bytes: 1GB}",
+        ] {
+            assert_eq!(found("group.yml", group(rest)), [], "{rest}");
+        }
     }
 }

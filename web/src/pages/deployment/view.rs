@@ -5,7 +5,7 @@ use crate::pages::lines::{Why, aggregate, whys};
 use crate::words;
 use crate::words::status::{Mark, mark};
 use crate::words::time::{Moment, full, rough};
-use pipelines::deploy::{HostState, Phase, Plan, State};
+use pipelines::deploy::{Phase, Plan, State, Work};
 use pipelines::ids::RunId;
 use pipelines::protocol::task::Purpose;
 use pipelines::time::Timestamp;
@@ -132,26 +132,23 @@ fn hosts(plan: &Plan, state: &State, tasks: &[tasks::Row], now: Timestamp) -> Ve
         let own = || tasks.iter().filter(|task| task.agent_id == Some(planned.id.0));
         let step = own().next_back().filter(|task| task.finished_at.is_none());
         let step = step.and_then(|task| words::task::steps(task).last());
-        let doing = match &host.state {
-            HostState::Working { since, .. } => {
-                let step = step.map(|step| format!("{}, ", step.name)).unwrap_or_default();
-                Some(format!("{step}{}", rough(now.since(*since))))
-            }
-            _ => None,
-        };
+        let doing = host.work.map(|work| {
+            let step = step.map(|step| format!("{}, ", step.name)).unwrap_or_default();
+            format!("{step}{}", rough(now.since(work.since)))
+        });
         let serves = words::deployment::host_revision(plan, planned, host);
         let prior = planned.prior.as_ref().map_or("nothing", |revision| revision.label.as_str());
         let (wanted, unknown) = (plan.revision.label.as_str(), "not known");
-        let serves = match &host.state {
-            HostState::Working { purpose: Purpose::Forward, .. } => format!("{prior} → {wanted}"),
-            HostState::Working { purpose: Purpose::Rollback, .. } => format!("{wanted} → {prior}"),
-            _ => serves.map_or(unknown, |revision| revision.label.as_str()).to_owned(),
+        let serves = match host.work {
+            Some(Work { purpose: Purpose::Forward, .. }) => format!("{prior} → {wanted}"),
+            Some(Work { purpose: Purpose::Rollback, .. }) => format!("{wanted} → {prior}"),
+            None => serves.map_or(unknown, |revision| revision.label.as_str()).to_owned(),
         };
         Some(HostCell {
             name: planned.name.clone(),
-            mark: mark(host.state.as_str(), false),
+            mark: mark(host.status(planned).as_str(), false),
             serves,
-            message: words::deployment::host_message(&host.state),
+            message: words::deployment::host_message(host),
             doing,
             logs: own()
                 .map(|task| LogLink {

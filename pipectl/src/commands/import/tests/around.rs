@@ -1,6 +1,6 @@
 //! What surrounds builds and deployments: sources, triggers, conditions, names, files.
 
-use super::{action, build, import, pipeline, said, source};
+use super::{action, approval, build, import, pipeline, said, source};
 use crate::commands::import::{aws, write};
 use pipelines::spec::pipeline::{Mode, OnStageFailure, Trigger, Work};
 use serde_json::json;
@@ -25,7 +25,7 @@ fn every_source_becomes_one_that_git_can_fetch() {
     ];
     for (provider, configuration, place) in sources {
         let first = action("Source", "Source", provider, json!({"configuration": configuration}));
-        let (text, model, notes) = import(&pipeline(&[("Source", vec![first])]));
+        let (text, model, notes) = import(&pipeline(&[("Source", vec![first]), approval()]));
         let Work::Source(source) = &model.stages[0].actions[0].work else { panic!("{text}") };
         assert_eq!(source.from.as_str(), place);
         assert!(!notes.is_empty() && !text.contains("****"), "{provider}: {text}");
@@ -34,15 +34,13 @@ fn every_source_becomes_one_that_git_can_fetch() {
 
 #[test]
 fn triggers_variables_and_modes_carry_over() {
-    let mut value = pipeline(&[(
+    let app = action(
+        "App@1",
         "Source",
-        vec![action(
-            "App@1",
-            "Source",
-            "CodeStarSourceConnection",
-            json!({"configuration": {"FullRepositoryId": "acme/shop", "BranchName": "main"}}),
-        )],
-    )]);
+        "CodeStarSourceConnection",
+        json!({"configuration": {"FullRepositoryId": "acme/shop", "BranchName": "main"}}),
+    );
+    let mut value = pipeline(&[("Source", vec![app]), approval()]);
     let fields = &mut value["pipeline"];
     fields["executionMode"] = json!("QUEUED");
     fields["pipelineType"] = json!("V2");
@@ -85,7 +83,7 @@ fn triggers_variables_and_modes_carry_over() {
 fn a_source_that_detects_no_changes_starts_nothing() {
     let mut first = source();
     first["configuration"]["DetectChanges"] = json!("false");
-    let (_, model, _) = import(&pipeline(&[("Source", vec![first])]));
+    let (_, model, _) = import(&pipeline(&[("Source", vec![first]), approval()]));
     assert!(model.triggers.is_empty());
 }
 
@@ -125,7 +123,7 @@ fn actions_of_one_name_in_two_stages_get_two() {
 
 #[test]
 fn stores_roles_and_keys_are_said_to_be_of_no_use() {
-    let mut value = pipeline(&[("Source", vec![source()])]);
+    let mut value = pipeline(&[("Source", vec![source()]), approval()]);
     value["pipeline"]["roleArn"] = json!("arn:aws:iam::1:role/x");
     value["pipeline"]["artifactStores"] = json!({
         "eu-west-1": {"type": "S3", "location": "a", "encryptionKey": {"id": "k", "type": "KMS"}},

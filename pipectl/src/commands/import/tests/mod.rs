@@ -45,6 +45,11 @@ fn source() -> Value {
     )
 }
 
+/// CodePipeline wants a second stage behind the sources.
+fn approval() -> (&'static str, Vec<Value>) {
+    ("Approve", vec![action("Approve", "Approval", "Manual", json!({}))])
+}
+
 fn build() -> Value {
     action(
         "Build",

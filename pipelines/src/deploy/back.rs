@@ -1,0 +1,257 @@
+//! Bringing touched hosts back to what each served before, never deeper than one deployment.
+//!
+//! Order and limits are those of a safe retreat. Where traffic moves by shares it goes back first, in one
+//! order. Then hosts that are out of service, then the newest changes; the same floor of healthy hosts,
+//! no pauses, validation still required.
+
+use super::faults::ROUTE_TRIES;
+use super::forward::Moves;
+use super::host::{App, Excluded, Fault, Host, Lane, Stage, Work};
+use super::plan::PlanHost;
+use super::state::Phase;
+use super::turn::{Progress, Turn};
+use crate::ids::AgentId;
+use crate::protocol::route::Traffic;
+use crate::protocol::task::{Part, Purpose};
+
+/// Whether the deployment changed anything: an application, traffic, instances.
+pub(super) fn is_changed(turn: &Turn<'_>) -> bool {
+    let changed = |planned: &PlanHost| {
+        let host = turn.host(planned.id);
+        host.touched
+            || host.work.is_some()
+            || host.lane != planned.lane
+            || (planned.provisioned && host.app != App::Absent)
+    };
+    !turn.state.routes.is_empty() || turn.plan.hosts.iter().any(changed)
+}
+
+/// After a failure that is not rolled back: what was not touched gets its traffic again, what was made
+/// goes away.
+pub(super) fn tidy(turn: &mut Turn<'_>) {
+    let mut moves = Moves::default();
+    for planned in &turn.plan.hosts {
+        let host = turn.host(planned.id);
+        if host.app == App::Before && host.excluded.is_none() {
+            restore(turn, planned, &mut moves);
+        } else if planned.provisioned && !matches!(host.app, App::Absent | App::New) {
+            take_away(turn, planned, &mut moves);
+        }
+    }
+    moves.make(turn, Purpose::Rollback);
+    if !turn.state.is_busy() {
+        turn.finish(Phase::Failed);
+    }
+}
+
+pub(super) fn advance(turn: &mut Turn<'_>) {
+    let shares = turn.plan.is_weighted() && traffic_first(turn);
+    if !shares {
+        let mut moves = Moves::default();
+        let order = in_order(turn);
+        let mut pending = false;
+        for planned in order.iter().filter(|planned| !planned.provisioned) {
+            pending |= bring_back(turn, planned, &mut moves) != Progress::Done;
+        }
+        // Extra hosts serve until those they stand in for are back.
+        for planned in order.iter().filter(|planned| planned.provisioned) {
+            if !(pending && turn.host(planned.id).is_in_service(planned)) {
+                bring_back(turn, planned, &mut moves);
+            }
+        }
+        moves.make(turn, Purpose::Rollback);
+    }
+    if turn.state.is_busy() {
+        return;
+    }
+    // Nothing runs and nothing may be started: what is left stays as it is, and is said.
+    let mut failed = false;
+    for planned in &turn.plan.hosts {
+        if let Some(message) = left_over(turn, planned) {
+            turn.host_mut(planned.id).fault = Some(Fault::Stuck { message: message.to_owned() });
+        }
+        failed |= matches!(turn.host(planned.id).fault, Some(Fault::Stuck { .. }));
+    }
+    turn.finish(if failed { Phase::RollbackFailed } else { Phase::RolledBack });
+}
+
+/// All shares back in one order. True while it is under way.
+fn traffic_first(turn: &mut Turn<'_>) -> bool {
+    let together = |(id, _): &(AgentId, Traffic)| turn.host(*id).work.is_none();
+    if turn.state.routes.iter().any(|route| route.orders.iter().any(together)) {
+        return true;
+    }
+    let (mut back, mut out) = (Vec::new(), Vec::new());
+    let mut taking_over = 0;
+    for planned in &turn.plan.hosts {
+        let host = turn.host(planned.id);
+        // A hook that runs beside does not keep traffic away; a change of the application does.
+        let hook = |work: Work| matches!(work.stage, Stage::Settling | Stage::Leaving);
+        if !host.work.is_none_or(hook) || matches!(host.lane, Lane::Direct | Lane::Gone) {
+            continue;
+        }
+        let same = matches!(host.app, App::Before | App::Restored);
+        let returns = host.app == App::Before && host.lane != planned.lane;
+        let serves = same && host.is_sound(planned);
+        let reached = host.is_in() || (returns && matches!(planned.lane, Lane::In { .. }));
+        taking_over += usize::from(serves && reached);
+        if returns {
+            back.push((planned.id, planned.lane.order()));
+        } else if !same && host.lane != Lane::Out {
+            out.push((planned.id, Traffic::Out));
+        }
+    }
+    // With nobody to take over, the new hosts stay until they are brought back one by one.
+    let tried = turn.state.route_trouble.as_ref().map_or(0, |trouble| trouble.times);
+    if taking_over == 0 || (back.is_empty() && out.is_empty()) || tried >= ROUTE_TRIES {
+        return false;
+    }
+    // Those that take over come first: there is no moment without them.
+    back.append(&mut out);
+    turn.route(back);
+    true
+}
+
+/// Out of service first, then the latest changed.
+fn in_order<'p>(turn: &Turn<'p>) -> Vec<&'p PlanHost> {
+    let plan = turn.plan;
+    let newest = || plan.hosts.iter().rev();
+    let serves = |planned: &&PlanHost| turn.host(planned.id).is_in_service(planned);
+    let out = newest().filter(|planned| !serves(planned));
+    out.chain(newest().filter(serves)).collect()
+}
+
+fn bring_back(turn: &mut Turn<'_>, planned: &PlanHost, moves: &mut Moves) -> Progress {
+    let host = turn.host(planned.id);
+    if host.work.is_some() {
+        return Progress::Working;
+    }
+    if host.excluded.is_some() || matches!(host.fault, Some(Fault::Stuck { .. })) {
+        return Progress::Done;
+    }
+    if planned.provisioned {
+        return take_away(turn, planned, moves);
+    }
+    match host.app {
+        App::Absent => Progress::Done,
+        App::Before | App::Restored => restore(turn, planned, moves),
+        App::New | App::Broken | App::Unknown => reinstall(turn, planned, moves),
+    }
+}
+
+/// Traffic as it was, for a host that runs what it ran.
+fn restore(turn: &mut Turn<'_>, planned: &PlanHost, moves: &mut Moves) -> Progress {
+    let host = turn.host(planned.id);
+    if host.work.is_some() {
+        return Progress::Working;
+    }
+    if matches!(host.fault, Some(Fault::Stuck { .. })) {
+        return Progress::Done;
+    }
+    if host.lane == planned.lane || host.lane == Lane::Direct {
+        return turn.settle(planned.id, Purpose::Rollback);
+    }
+    match planned.lane {
+        // It was never known; in traffic is where a sound host belongs.
+        Lane::Unknown if planned.serving || host.app == App::Restored => {
+            if host.is_in() {
+                return turn.settle(planned.id, Purpose::Rollback);
+            }
+            moves.into.push((planned.id, Lane::EQUAL.order()));
+        }
+        Lane::Unknown | Lane::Direct => return Progress::Done,
+        Lane::In { .. } if host.is_in() => moves.into.push((planned.id, planned.lane.order())),
+        Lane::In { .. } => moves.into.push((planned.id, Lane::EQUAL.order())),
+        Lane::Out | Lane::Gone => moves.out.push((planned.id, Traffic::Out)),
+    }
+    Progress::Working
+}
+
+fn reinstall(turn: &mut Turn<'_>, planned: &PlanHost, moves: &mut Moves) -> Progress {
+    let id = planned.id;
+    if planned.prior.is_none() || !turn.facts.is_alive(id) {
+        return Progress::Blocked;
+    }
+    let host = turn.host(id);
+    let begun = host.left;
+    if !begun {
+        let busy = turn.state.working().count();
+        let floor = turn.plan.limits.rollback_min_healthy;
+        let leaves = host.is_in_service(planned);
+        if busy >= turn.plan.limits.rollback_width as usize
+            || (leaves && !turn.may_leave(planned, floor))
+        {
+            return Progress::Blocked;
+        }
+    }
+    match turn.host(id).lane {
+        Lane::In { .. } if !begun && host_is_sound(turn, planned) => {
+            turn.send(id, Stage::Leaving, Purpose::Rollback, &[Part::Fetch, Part::BeforeBlock]);
+        }
+        Lane::In { .. } | Lane::Unknown => moves.out.push((id, Traffic::Out)),
+        Lane::Direct | Lane::Out | Lane::Gone => {
+            let parts = Turn::update_parts(turn.host(id));
+            turn.host_mut(id).fault = None;
+            turn.send(id, Stage::Updating, Purpose::Rollback, &parts);
+        }
+    }
+    Progress::Working
+}
+
+fn host_is_sound(turn: &Turn<'_>, planned: &PlanHost) -> bool {
+    turn.host(planned.id).is_sound(planned)
+}
+
+/// An instance this deployment made: out of traffic, then gone.
+fn take_away(turn: &mut Turn<'_>, planned: &PlanHost, moves: &mut Moves) -> Progress {
+    let host = turn.host(planned.id);
+    if host.work.is_some() {
+        return Progress::Working;
+    }
+    if host.app == App::Absent || host.excluded.is_some() {
+        return Progress::Done;
+    }
+    let failed = matches!(host.fault, Some(Fault::Stuck { .. }));
+    match host.lane {
+        Lane::Direct | Lane::Gone => turn.dismiss(planned.id, Purpose::Rollback),
+        // An instance nobody could take out of traffic is not pulled from under its requests.
+        _ if failed => {
+            let reason = "the router would not let it go; remove its instance by hand".to_owned();
+            turn.host_mut(planned.id).excluded =
+                Some(Excluded { by: "clean-up".to_owned(), reason });
+            return Progress::Done;
+        }
+        Lane::In { .. } | Lane::Out | Lane::Unknown => moves.out.push((planned.id, Traffic::Gone)),
+    }
+    Progress::Working
+}
+
+/// Why a host that should have been brought back was not.
+fn left_over(turn: &Turn<'_>, planned: &PlanHost) -> Option<&'static str> {
+    let host: &Host = turn.host(planned.id);
+    if host.excluded.is_some() || matches!(host.fault, Some(Fault::Stuck { .. })) {
+        return None;
+    }
+    let idle_before = !planned.serving && matches!(planned.lane, Lane::Out);
+    match host.app {
+        App::Absent | App::Before | App::Restored if host.lane == planned.lane => None,
+        App::Absent => None,
+        App::Before | App::Restored if planned.lane == Lane::Unknown => None,
+        App::Before | App::Restored => Some("the router did not give it its traffic back"),
+        // It was idle, and is idle again.
+        _ if idle_before && host.lane == Lane::Out && planned.prior.is_none() => None,
+        App::New if planned.prior.is_none() => {
+            Some("it serves the new revision: there is no earlier one to return to")
+        }
+        App::Broken | App::Unknown if planned.prior.is_none() => {
+            Some("it is out of service: there is no earlier revision to return to")
+        }
+        App::New | App::Broken | App::Unknown if !turn.facts.is_alive(planned.id) => {
+            Some("its agent is silent; what it runs is unknown")
+        }
+        App::New => Some(
+            "it still serves the new revision: taking it out would leave too few hosts in service",
+        ),
+        App::Broken | App::Unknown => Some("it could not be rolled back"),
+    }
+}

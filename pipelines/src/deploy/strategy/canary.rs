@@ -1,0 +1,104 @@
+//! Canary and linear: growing shares of the traffic, then the rest.
+//!
+//! Behind a router the share is made by weights, and hosts are validated before they get any. Without
+//! one the share of hosts is the share of traffic.
+
+use super::PlanError;
+use super::scene::{Outline, Scene, hold, install};
+use crate::deploy::plan::{Enter, Inconclusive, Judge, Share, Step};
+use crate::spec::group::{Amount, CanaryStep, Inconclusive as Written};
+use crate::time::Millis;
+
+/// How long a person may take to decide about the next step.
+const APPROVAL: Millis = Millis::from_minutes(7 * 24 * 60);
+
+/// Equal shares at equal intervals, as a canary's steps.
+pub(super) fn linear(step: u32, every: Millis) -> Vec<CanaryStep> {
+    let shares = (1..).map(|index| index * step.max(1)).take_while(|share| *share < 100);
+    shares
+        .map(|weight| CanaryStep {
+            weight,
+            hosts: None,
+            hold: every,
+            min_samples: None,
+            analyse: Vec::new(),
+            approve: false,
+        })
+        .collect()
+}
+
+pub(super) fn outline(
+    scene: &Scene<'_>,
+    steps: &[CanaryStep],
+    bake: Millis,
+) -> Result<Outline, PlanError> {
+    if scene.again {
+        let (batch, first) = (Amount::Percent(25).into(), None);
+        let pace = super::rolling::Pace { batch: &batch, first, barrier: false, hold: None };
+        return Ok(super::rolling::outline(scene, &pace, Millis::ZERO));
+    }
+    let mut plan = Vec::new();
+    let (mut done, mut width) = (0, 1);
+    for step in steps.iter().filter(|step| step.weight < 100) {
+        let needed = Amount::Percent(step.weight).round_up(scene.total);
+        let wanted = step.hosts.map_or(needed, |hosts| hosts.round_up(scene.total)).max(1);
+        if wanted < needed {
+            return Err(PlanError(format!(
+                "{} % of the traffic on {wanted} of {} hosts is more than they carry; the step needs \
+                 {needed} hosts",
+                step.weight, scene.total
+            )));
+        }
+        if scene.has_router && needed >= scene.total {
+            // Nobody would be left to have the rest of the traffic.
+            break;
+        }
+        let wanted = if scene.has_router { wanted.min(scene.total - 1) } else { wanted };
+        let until = wanted.min(scene.total).max(done);
+        let grow = &scene.ids[done as usize..until as usize];
+        let enter = if scene.has_router { Enter::Wait } else { Enter::Serve };
+        if !grow.is_empty() {
+            plan.push(install(grow, scene.total, enter));
+            width = width.max(until - done);
+        }
+        if scene.has_router {
+            plan.push(Step::Shift { share: Share::Percent(step.weight) });
+        }
+        done = until;
+        plan.push(Step::Hold { time: step.hold, judge: judge(scene, step) });
+        if step.approve {
+            plan.push(Step::Approve { timeout: APPROVAL, promote_after: None });
+        }
+    }
+    if scene.has_router {
+        plan.push(Step::Shift { share: Share::Equal });
+    }
+    let rest = &scene.ids[done as usize..];
+    if !rest.is_empty() {
+        plan.push(install(rest, width, Enter::Serve));
+    }
+    if bake > Millis::ZERO {
+        plan.push(hold(bake));
+    }
+    let shares: Vec<String> = steps.iter().map(|step| format!("{} %", step.weight)).collect();
+    let words = match shares.len() {
+        0..=5 => format!("canary, {}", shares.join(", then ")),
+        _ => format!("linear, from {} to {}", shares[0], shares[shares.len() - 1]),
+    };
+    Ok(Outline { steps: plan, width, extra: 0, whole_zones: false, words })
+}
+
+fn judge(scene: &Scene<'_>, step: &CanaryStep) -> Option<Judge> {
+    let analysis = scene.group.analysis.as_ref().filter(|analysis| !analysis.dry_run)?;
+    // Without a router nobody counts requests.
+    scene.has_router.then(|| Judge {
+        monitors: step.analyse.clone(),
+        min_samples: step.min_samples.unwrap_or(analysis.min_samples),
+        until: Millis(step.hold.0 + analysis.max_hold.0),
+        inconclusive: match analysis.inconclusive {
+            Written::Rollback => Inconclusive::Rollback,
+            Written::Pause => Inconclusive::Pause,
+            Written::Promote => Inconclusive::Promote,
+        },
+    })
+}

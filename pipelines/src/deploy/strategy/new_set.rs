@@ -1,0 +1,96 @@
+//! Strategies on hosts made for the purpose: rolling with extra hosts, immutable, blue/green on
+//! instances.
+
+use super::PlanError;
+use super::rolling::{Pace, batches};
+use super::scene::{Outline, Scene, hold, install};
+use super::two_sets::Gate;
+use crate::deploy::plan::{Enter, Share, Step};
+use crate::spec::group::Amount;
+use crate::time::Millis;
+
+fn need_instances(scene: &Scene<'_>, what: &str) -> Result<(), PlanError> {
+    if scene.new.is_empty() {
+        let text =
+            format!("{what} needs new hosts, and the group names no `instances` to make them");
+        return Err(PlanError(text));
+    }
+    Ok(())
+}
+
+/// Extra hosts serve first, so that the fleet's own can leave without anybody missing them.
+pub(super) fn rolling_extra(
+    scene: &Scene<'_>,
+    batch: Amount,
+    pause: Option<Millis>,
+    bake: Millis,
+) -> Result<Outline, PlanError> {
+    need_instances(scene, "rolling-extra")?;
+    let width = scene.batch(batch);
+    let extra = u32::try_from(scene.new.len()).unwrap_or(u32::MAX);
+    let new = scene.new.clone();
+    let mut steps =
+        vec![Step::Provision { hosts: new.clone() }, install(&new, extra, Enter::Serve)];
+    let words = if scene.ids.is_empty() {
+        format!("the first {extra} hosts")
+    } else {
+        let sizes = batch.into();
+        let pace = Pace { batch: &sizes, first: Some(batch), barrier: false, hold: pause };
+        steps.extend(batches(scene, &pace, &scene.ids, false));
+        if bake > Millis::ZERO {
+            steps.push(hold(bake));
+        }
+        steps.push(Step::Retire { hosts: new, keep: Millis::ZERO });
+        format!("rolling, {width} at a time, with {extra} extra")
+    };
+    Ok(Outline { steps, width, extra, whole_zones: false, words })
+}
+
+/// A whole new set: one host proves the revision, then the rest; the old set is never touched.
+pub(super) fn immutable(
+    scene: &Scene<'_>,
+    first: Amount,
+    bake: Millis,
+    keep_old: Millis,
+) -> Result<Outline, PlanError> {
+    need_instances(scene, "immutable")?;
+    let total = u32::try_from(scene.new.len()).unwrap_or(u32::MAX);
+    let probe = first.round_up(total).clamp(1, total) as usize;
+    let (probe, rest) = scene.new.split_at(probe);
+    let mut steps =
+        vec![Step::Provision { hosts: probe.to_vec() }, install(probe, total, Enter::Wait)];
+    if !rest.is_empty() {
+        steps.push(Step::Provision { hosts: rest.to_vec() });
+        steps.push(install(rest, total, Enter::Wait));
+    }
+    switch(scene, &mut steps, bake, keep_old);
+    let words = format!("immutable, {total} new hosts, first {}", probe.len());
+    Ok(Outline { steps, width: total, extra: total, whole_zones: true, words })
+}
+
+/// Blue/green where the second set is made anew each time.
+pub(super) fn blue_green(
+    scene: &Scene<'_>,
+    gate: &Gate,
+    bake: Millis,
+    keep_old: Millis,
+) -> Result<Outline, PlanError> {
+    need_instances(scene, "blue-green without fixed sets")?;
+    let total = u32::try_from(scene.new.len()).unwrap_or(u32::MAX);
+    let mut steps =
+        vec![Step::Provision { hosts: scene.new.clone() }, install(&scene.new, total, Enter::Wait)];
+    gate.steps(&mut steps);
+    switch(scene, &mut steps, bake, keep_old);
+    let words = format!("blue/green, {total} new hosts");
+    Ok(Outline { steps, width: total, extra: total, whole_zones: true, words })
+}
+
+fn switch(scene: &Scene<'_>, steps: &mut Vec<Step>, bake: Millis, keep_old: Millis) {
+    if scene.has_router {
+        steps.push(Step::Shift { share: Share::Percent(100) });
+    }
+    steps.push(hold(bake));
+    if !scene.ids.is_empty() {
+        steps.push(Step::Retire { hosts: scene.ids.clone(), keep: keep_old });
+    }
+}

@@ -1,0 +1,253 @@
+//! What is really there: hosts with their agents, a balancer, instances. The engine only hears of it.
+
+use super::Dice;
+use super::faults::Faults;
+use crate::deploy::{HostOutcome, RouteOutcome};
+use crate::ids::AgentId;
+use crate::protocol::report::{ErrorCode, TaskError};
+use crate::protocol::route::Traffic;
+use crate::protocol::task::Part;
+
+/// A revision in the virtual fleet: 0 is none at all.
+pub type Version = u8;
+
+/// A host as it really is.
+#[derive(Debug, Clone)]
+pub struct Real {
+    pub exists: bool,
+    /// The agent reaches the controller.
+    pub connected: bool,
+    pub lost_for_good: bool,
+    /// What answers requests; false while it is being changed, and after a failure.
+    pub sound: bool,
+    pub version: Version,
+    /// The highest generation it was told: on its disk.
+    generation: u64,
+    /// Attempts it has begun: on its disk. A hook runs at most once in each.
+    begun: Vec<u32>,
+    running: Option<Running>,
+    /// What the balancer sends it.
+    pub weight: Option<u16>,
+}
+
+#[derive(Debug, Clone)]
+struct Running {
+    attempt: u32,
+    install: bool,
+    target: Version,
+    outcome: Fate,
+}
+
+/// How work on a host will end if nothing comes between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Success,
+    FailUntouched,
+    FailTouched,
+}
+
+impl Real {
+    pub fn new(version: Version, weight: Option<u16>) -> Real {
+        Real {
+            exists: true,
+            connected: true,
+            lost_for_good: false,
+            sound: version > 0,
+            version,
+            generation: 0,
+            begun: Vec::new(),
+            running: None,
+            weight,
+        }
+    }
+
+    pub fn not_yet() -> Real {
+        Real { exists: false, connected: false, sound: false, ..Real::new(0, None) }
+    }
+
+    pub fn is_busy(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// A new deployment: attempts are counted anew.
+    pub fn forget_attempts(&mut self) {
+        self.begun.clear();
+        self.running = None;
+    }
+
+    /// The agent takes a task. `Ok(true)`: it runs; `Ok(false)`: it has been told before, or is busy with
+    /// another and asks again later.
+    ///
+    /// # Errors
+    /// What the agent answers at once, or the rule that was broken by handing it out.
+    pub fn begin(
+        &mut self,
+        task: &HostTask,
+        dice: &mut Dice,
+        faults: &Faults,
+    ) -> Result<bool, Refusal> {
+        if self.begun.contains(&task.attempt) {
+            return Ok(false);
+        }
+        if task.generation < self.generation {
+            self.begun.push(task.attempt);
+            return Err(Refusal::Answer(HostOutcome::Failed(error(ErrorCode::Fenced, false))));
+        }
+        self.generation = task.generation;
+        self.begun.push(task.attempt);
+        if self.running.is_some() {
+            return Err(Refusal::Broken("I6: two works on one host"));
+        }
+        let install = task.parts.contains(&Part::Install);
+        if install && self.weight.is_some() {
+            return Err(Refusal::Broken("I2: an application was changed under traffic"));
+        }
+        let outcome = match dice.permille(faults.work_fails) {
+            true if install && dice.permille(600) => Fate::FailTouched,
+            true => Fate::FailUntouched,
+            false => Fate::Success,
+        };
+        if install && outcome != Fate::FailUntouched {
+            self.sound = false;
+        }
+        let target = task.target;
+        self.running = Some(Running { attempt: task.attempt, install, target, outcome });
+        Ok(true)
+    }
+
+    /// Its work comes to its end, if it is still that attempt.
+    pub fn end(&mut self, attempt: u32) -> Option<HostOutcome> {
+        let running = self.running.take_if(|running| running.attempt == attempt)?;
+        Some(match running.outcome {
+            Fate::Success => {
+                if running.install {
+                    self.version = running.target;
+                    self.sound = true;
+                }
+                HostOutcome::Succeeded
+            }
+            Fate::FailUntouched => HostOutcome::Failed(error(ErrorCode::BundleInvalid, false)),
+            Fate::FailTouched => {
+                self.version = running.target;
+                HostOutcome::Failed(error(ErrorCode::ScriptFailed, true))
+            }
+        })
+    }
+
+    /// Told to stop, or the agent itself was stopped in the middle.
+    pub fn stop(&mut self, attempt: Option<u32>) -> Option<(u32, HostOutcome)> {
+        let told = attempt.is_some();
+        let running = self.running.take_if(|r| attempt.is_none_or(|attempt| attempt == r.attempt));
+        let Some(running) = running else {
+            // It will not begin it any more.
+            let attempt = attempt.filter(|attempt| !self.begun.contains(attempt))?;
+            self.begun.push(attempt);
+            return Some((attempt, HostOutcome::Cancelled { touched: false }));
+        };
+        let touched = running.install && running.outcome != Fate::FailUntouched;
+        let outcome = match told {
+            true => HostOutcome::Cancelled { touched },
+            false => HostOutcome::Failed(error(ErrorCode::Interrupted, touched)),
+        };
+        Some((running.attempt, outcome))
+    }
+}
+
+/// What an agent says instead of working.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Refusal {
+    Answer(HostOutcome),
+    /// It should never have been asked.
+    Broken(&'static str),
+}
+
+#[derive(Debug, Clone)]
+pub struct HostTask {
+    pub host: AgentId,
+    pub attempt: u32,
+    pub generation: u64,
+    pub parts: Vec<Part>,
+    pub target: Version,
+}
+
+/// The balancer and the agent beside it.
+#[derive(Debug, Clone, Default)]
+pub struct Router {
+    pub connected: bool,
+    generation: u64,
+    done: Vec<u32>,
+}
+
+#[derive(Debug, Clone)]
+pub struct RouteTask {
+    pub attempt: u32,
+    pub generation: u64,
+    pub orders: Vec<(AgentId, Traffic)>,
+}
+
+impl Router {
+    pub fn new() -> Router {
+        Router { connected: true, ..Router::default() }
+    }
+
+    pub fn forget_attempts(&mut self) {
+        self.done.clear();
+    }
+
+    /// Will not carry it out any more. False: it did already, or was told before.
+    pub fn forget(&mut self, task: &RouteTask) -> bool {
+        let new = !self.done.contains(&task.attempt);
+        if new {
+            self.done.push(task.attempt);
+        }
+        new
+    }
+
+    /// Carries an order out, or a part of it. None: it did before.
+    ///
+    /// # Errors
+    /// The rule that was broken by it.
+    pub fn apply(
+        &mut self,
+        task: &RouteTask,
+        hosts: &mut [Real],
+        dice: &mut Dice,
+        faults: &Faults,
+    ) -> Result<Option<RouteOutcome>, &'static str> {
+        if self.done.contains(&task.attempt) {
+            return Ok(None);
+        }
+        self.done.push(task.attempt);
+        if task.generation < self.generation {
+            return Ok(Some(RouteOutcome::Failed(error(ErrorCode::Fenced, false))));
+        }
+        self.generation = task.generation;
+        let fails = dice.permille(faults.route_fails);
+        let part = if fails { dice.below(task.orders.len() as u64 + 1) } else { u64::MAX };
+        for (index, (id, traffic)) in task.orders.iter().enumerate() {
+            let host = &mut hosts[index_of(*id)];
+            if index as u64 >= part {
+                return Ok(Some(RouteOutcome::Failed(error(ErrorCode::RouterFailed, false))));
+            }
+            host.weight = match traffic {
+                // Its own check is red: it does not let it in.
+                Traffic::In { .. } if !(host.sound && host.exists) => {
+                    return Ok(Some(RouteOutcome::Failed(error(ErrorCode::RouterFailed, false))));
+                }
+                Traffic::In { weight } => Some(*weight),
+                Traffic::Out | Traffic::Gone => None,
+            };
+        }
+        Ok(Some(RouteOutcome::Applied))
+    }
+}
+
+/// Hosts are numbered from 1.
+#[must_use]
+pub fn index_of(id: AgentId) -> usize {
+    usize::try_from(id.0 - 1).unwrap_or(0)
+}
+
+fn error(code: ErrorCode, touched: bool) -> TaskError {
+    TaskError { code, message: String::new(), step: None, command: None, touched }
+}

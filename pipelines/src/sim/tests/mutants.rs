@@ -1,0 +1,267 @@
+//! Engines that were broken on purpose. A checker that lets one of them pass does not check.
+
+use crate::command::Command;
+use crate::deploy::event::{MonitorState, StepVerdict, Verdict};
+use crate::deploy::{Event, Facts, Phase, Plan, State, Step, step};
+use crate::protocol::route::Traffic;
+use crate::protocol::task::Part;
+use crate::sim::{Engine, Faults, Settings, play};
+use crate::time::Timestamp;
+
+type Out<'a> = &'a mut Vec<Command>;
+
+/// What is wrong with it, it, and the rules by which it may be caught.
+const MUTANTS: &[(&str, Engine, &[&str])] = &[
+    ("hears no abort", no_abort, &["I18"]),
+    ("hears no pause", no_pause, &["I17"]),
+    ("keeps no floor", no_floor, &["I1"]),
+    ("keeps no zone", no_zones, &["I26"]),
+    ("knows no width", no_width, &["I12"]),
+    ("takes every agent for alive", all_alive, &["I9", "I14", "I1"]),
+    ("does not raise the generation", same_generation, &["I4"]),
+    ("hands one attempt out twice", one_attempt, &["I6"]),
+    ("does not take hosts out of traffic", no_drain, &["I2"]),
+    ("gives the new revision double weight", double_weight, &["I13"]),
+    ("does not hold", no_hold, &["hold", "I21"]),
+    ("needs no verdict", no_verdict, &["I21"]),
+    ("hears no alarm", no_alarm, &["I19"]),
+    ("takes silence for well", no_data_is_well, &["I21"]),
+    ("is content with one step", early_success, &["I10"]),
+    ("is content with turning back", early_rollback, &["I7", "rule"]),
+    ("calls everything good", all_good, &["I11"]),
+    ("lets too many fail", no_budget, &["I10"]),
+    ("obeys a stale page", stale_page, &["approval"]),
+    ("takes any word for the current one", any_attempt, &["I5", "I6", "I7", "I10", "I11", "I2"]),
+    ("asks for no later look", no_wake, &["I20"]),
+    ("sends traffic to what does not run", blind_traffic, &["I2", "I7", "I13", "I14", "I15"]),
+];
+
+#[test]
+fn every_broken_engine_is_caught() {
+    let mut wrong = Vec::new();
+    for (name, engine, rules) in MUTANTS {
+        let mut caught = None;
+        'seeds: for faults in [Faults::DEFAULT, Faults::HEAVY] {
+            let settings = Settings { faults, engine: *engine, ..Settings::default() };
+            for seed in 0..3000 {
+                let story = play(seed, &settings, false);
+                if let Some(broken) = story.violations.into_iter().next() {
+                    caught = Some((seed, broken));
+                    break 'seeds;
+                }
+            }
+        }
+        match caught {
+            None => wrong.push(format!("an engine that {name} was not caught")),
+            Some((seed, broken)) if !rules.contains(&broken.invariant.as_str()) => {
+                wrong
+                    .push(format!("an engine that {name} was caught by {broken:?} in seed {seed}"));
+            }
+            Some(_) => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn with_plan(
+    change: impl FnOnce(&mut Plan),
+    (plan, state, facts): (&Plan, &mut State, &Facts),
+    event: &Event,
+    now: Timestamp,
+    commands: Out<'_>,
+) {
+    let mut other = plan.clone();
+    change(&mut other);
+    step(&other, state, facts, event, now, commands);
+}
+
+fn with_facts(
+    change: impl FnOnce(&mut Facts),
+    (plan, state, facts): (&Plan, &mut State, &Facts),
+    event: &Event,
+    now: Timestamp,
+    commands: Out<'_>,
+) {
+    let mut other = facts.clone();
+    change(&mut other);
+    step(plan, state, &other, event, now, commands);
+}
+
+fn no_abort(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    let deaf = if matches!(e, Event::Abort { .. }) { &Event::Tick } else { e };
+    step(p, s, f, deaf, now, c);
+}
+
+fn no_pause(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    let deaf = if matches!(e, Event::Pause { .. }) { &Event::Tick } else { e };
+    step(p, s, f, deaf, now, c);
+}
+
+fn no_floor(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    with_plan(|plan| plan.limits.min_healthy = 0, (p, s, f), e, now, c);
+}
+
+fn no_zones(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    with_plan(|plan| plan.limits.zones.clear(), (p, s, f), e, now, c);
+}
+
+fn no_width(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    let wide = |plan: &mut Plan| {
+        for step in &mut plan.steps {
+            if let Step::Install { width, .. } = step {
+                *width = 1000;
+            }
+        }
+    };
+    with_plan(wide, (p, s, f), e, now, c);
+}
+
+fn all_alive(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    let awake = |facts: &mut Facts| facts.hosts.values_mut().for_each(|host| host.alive = true);
+    with_facts(awake, (p, s, f), e, now, c);
+}
+
+fn same_generation(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    step(p, s, f, e, now, c);
+    s.generation = s.generation.min(f.group_generation + 1);
+    for command in c {
+        match command {
+            Command::StartHost { generation, .. } | Command::Route { generation, .. } => {
+                *generation = s.generation;
+            }
+            _ => {}
+        }
+    }
+}
+
+fn one_attempt(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    step(p, s, f, e, now, c);
+    for command in c {
+        if let Command::StartHost { host, attempt, .. } = command {
+            *attempt = 1;
+            s.hosts.get_mut(host).expect("a planned host").attempt = 1;
+        }
+    }
+}
+
+fn no_drain(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    step(p, s, f, e, now, c);
+    for command in c {
+        if let Command::StartHost { parts, .. } = command
+            && parts.contains(&Part::Fetch)
+        {
+            *parts = vec![Part::Fetch, Part::Install];
+        }
+    }
+}
+
+fn double_weight(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    step(p, s, f, e, now, c);
+    let shares = s.phase == Phase::Running && p.is_weighted();
+    for command in c.iter_mut().filter(|_| shares) {
+        let Command::Route { orders, .. } = command else { continue };
+        for (id, traffic) in orders.iter_mut() {
+            let new = s.hosts[id].app == crate::deploy::App::New;
+            if let (true, Traffic::In { weight }) = (new, traffic) {
+                *weight = (*weight * 2).min(256);
+            }
+        }
+    }
+}
+
+fn no_hold(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    let short = |plan: &mut Plan| {
+        for step in &mut plan.steps {
+            if let Step::Hold { time, .. } = step {
+                *time = crate::time::Millis::ZERO;
+            }
+        }
+    };
+    with_plan(short, (p, s, f), e, now, c);
+}
+
+fn no_verdict(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    let step = s.step;
+    let verdict = StepVerdict { step, verdict: Verdict::Pass, reason: String::new() };
+    with_facts(|facts| facts.verdict = Some(verdict), (p, s, f), e, now, c);
+}
+
+fn no_alarm(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    let deaf = |facts: &mut Facts| {
+        let failing = facts.monitors.iter_mut().filter(|fact| fact.state == MonitorState::Fail);
+        failing.for_each(|fact| fact.state = MonitorState::Ok);
+    };
+    with_facts(deaf, (p, s, f), e, now, c);
+}
+
+fn no_data_is_well(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    let hopeful = |facts: &mut Facts| {
+        let silent = facts.monitors.iter_mut().filter(|fact| fact.state == MonitorState::NoData);
+        silent.for_each(|fact| fact.state = MonitorState::Ok);
+    };
+    with_facts(hopeful, (p, s, f), e, now, c);
+}
+
+fn early_success(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    step(p, s, f, e, now, c);
+    if s.phase == Phase::Running && s.step > 0 {
+        s.phase = Phase::Succeeded;
+        c.clear();
+    }
+}
+
+fn early_rollback(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    step(p, s, f, e, now, c);
+    if s.phase == Phase::RollingBack {
+        s.phase = Phase::RolledBack;
+        c.clear();
+    }
+}
+
+fn all_good(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    step(p, s, f, e, now, c);
+    for command in c {
+        if let Command::RecordGood { hosts } = command {
+            *hosts = p.hosts.iter().map(|planned| planned.id).collect();
+        }
+    }
+}
+
+fn no_budget(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    let generous = |plan: &mut Plan| {
+        plan.limits.max_failures = 1000;
+        plan.limits.min_healthy = 0;
+    };
+    with_plan(generous, (p, s, f), e, now, c);
+}
+
+fn stale_page(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    let mut event = e.clone();
+    if let Event::Decide { generation, .. } = &mut event {
+        *generation = s.generation;
+    }
+    step(p, s, f, &event, now, c);
+}
+
+fn any_attempt(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    let mut event = e.clone();
+    if let Event::HostFinished { host, attempt, .. } = &mut event {
+        *attempt = s.hosts[host].attempt;
+    }
+    step(p, s, f, &event, now, c);
+}
+
+fn no_wake(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    step(p, s, f, e, now, c);
+    c.retain(|command| !matches!(command, Command::WakeAt { .. }));
+}
+
+fn blind_traffic(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    step(p, s, f, e, now, c);
+    for command in c {
+        let Command::Route { orders, .. } = command else { continue };
+        for (_, traffic) in orders.iter_mut().filter(|(_, traffic)| *traffic == Traffic::Out) {
+            *traffic = Traffic::In { weight: 100 };
+        }
+    }
+}
