@@ -172,7 +172,9 @@ fn install_one(
             return Progress::Blocked;
         }
     }
-    if !turn.facts.is_alive(id) {
+    // One that is tried again takes its place in the line like any other.
+    let working = step.iter().filter(|id| turn.host(**id).work.is_some()).count();
+    if working >= width as usize || !turn.facts.is_alive(id) {
         return Progress::Blocked;
     }
     let host = turn.host(id);
