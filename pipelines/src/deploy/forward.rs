@@ -174,6 +174,7 @@ fn install_one(
     }
     // One that is tried again takes its place in the line like any other.
     let working = step.iter().filter(|id| turn.host(**id).work.is_some()).count();
+    let working = working + moves.out.len() + moves.into.len();
     if working >= width as usize || !turn.facts.is_alive(id) {
         return Progress::Blocked;
     }
