@@ -148,7 +148,7 @@ fn restore(turn: &mut Turn<'_>, planned: &PlanHost, moves: &mut Moves) -> Progre
     if matches!(host.fault, Some(Fault::Stuck { .. })) {
         return Progress::Done;
     }
-    if host.lane == planned.lane || host.lane == Lane::Direct {
+    if host.is_where_it_was(planned) || host.lane == Lane::Direct {
         return turn.settle(planned.id, Purpose::Rollback);
     }
     match planned.lane {
@@ -234,7 +234,7 @@ fn left_over(turn: &Turn<'_>, planned: &PlanHost) -> Option<&'static str> {
     }
     let idle_before = !planned.serving && matches!(planned.lane, Lane::Out);
     match host.app {
-        App::Absent | App::Before | App::Restored if host.lane == planned.lane => None,
+        App::Absent | App::Before | App::Restored if host.is_where_it_was(planned) => None,
         App::Absent => None,
         App::Before | App::Restored if planned.lane == Lane::Unknown => None,
         App::Before | App::Restored => Some("the router did not give it its traffic back"),

@@ -187,6 +187,12 @@ impl Host {
         }
     }
 
+    /// Whether its traffic is what it was: being forgotten by the balancer is as good as being out.
+    pub(super) fn is_where_it_was(&self, planned: &PlanHost) -> bool {
+        let none = |lane: Lane| matches!(lane, Lane::Out | Lane::Gone);
+        self.lane == planned.lane || (none(self.lane) && none(planned.lane))
+    }
+
     /// Whether the balancer sends it something.
     pub(super) fn is_in(&self) -> bool {
         matches!(self.lane, Lane::In { .. })
