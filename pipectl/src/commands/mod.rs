@@ -7,6 +7,7 @@ pub mod approve;
 pub mod completions;
 pub mod deployments;
 pub mod explain;
+mod group_file;
 pub mod hosts;
 pub mod import;
 pub mod join_token;

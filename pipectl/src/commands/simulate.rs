@@ -1,15 +1,14 @@
 //! `pipectl simulate`: the deployment engine against a virtual fleet, without a controller. Its flags,
 //! exit codes and JSON are a promise.
 
-use super::Context;
-use crate::exit::{Exit, Failure, Result};
+use super::{Context, group_file};
+use crate::exit::{Exit, Result};
 use clap::{Args, ValueEnum};
 use pipelines::deploy::Phase;
 use pipelines::sim::{self, Faults, Settings, Story};
-use pipelines::spec::group::{self, Group};
 use serde_json::json;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Rehearse a group's strategy against a virtual fleet, with faults.
@@ -54,7 +53,7 @@ struct Sum {
 }
 
 pub fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Exit> {
-    let group = read(&arguments.group)?;
+    let group = group_file::read(&arguments.group)?;
     let faults = match arguments.faults {
         FaultsWord::None => Faults::NONE,
         FaultsWord::Default => Faults::DEFAULT,
@@ -77,19 +76,6 @@ pub fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Exit> {
         print(context, &sum, seeds.end - seeds.start, seconds, told.as_ref());
     }
     Ok(if sum.violations.is_empty() { Exit::Done } else { Exit::Failed })
-}
-
-fn read(path: &Path) -> Result<Group> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|e| {
-        Failure::usage(format!("cannot read {shown}: {e}"), "name a group file: --group group.yml")
-    })?;
-    let parsed = group::parse(&text);
-    parsed.value.ok_or_else(|| {
-        let first = parsed.problems.iter().find(|problem| problem.is_error());
-        let first = first.map(ToString::to_string).unwrap_or_default();
-        Failure::usage(format!("{shown}:{first}"), format!("`pipectl lint {shown}` says all of it"))
-    })
 }
 
 /// On every core; the sum does not depend on how many there are.
