@@ -2,7 +2,7 @@
 
 use crate::agents::seen::Seen;
 use crate::config::Config;
-use crate::engine::{Identity, lead};
+use crate::engine::{Identity, Joining, lead};
 use crate::postgres::Server;
 use crate::slot::Slot;
 use crate::sources::{Sources, url::Policy};
@@ -145,6 +145,7 @@ async fn serve(config: &Config, pool: PgPool, stop: &CancellationToken) -> Resul
         wakes: controller.wakes.clone(),
         lease: controller.lease,
         sources: controller.sources.clone(),
+        joining: Joining { url: public_url.clone(), ca_sha256: fingerprint.clone() },
     };
     let silence = config.lease().silent_for_max.to_std();
     let background = [

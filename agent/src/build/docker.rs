@@ -97,6 +97,11 @@ impl Engine {
         Ok(engine)
     }
 
+    /// For what only hosts are made with.
+    pub fn api(&self) -> &Docker {
+        &self.docker
+    }
+
     /// # Errors
     /// See [`CreateError`].
     pub async fn create(&self, new: &NewContainer<'_>, policy: &Policy) -> Result<(), CreateError> {
@@ -294,7 +299,8 @@ fn host_text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-fn status_of(error: &Error) -> Option<u16> {
+/// The engine's answer, in HTTP's words.
+pub fn status_of(error: &Error) -> Option<u16> {
     match error {
         Error::DockerResponseServerError { status_code, .. } => Some(*status_code),
         _ => None,

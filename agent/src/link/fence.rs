@@ -66,9 +66,14 @@ impl Fence {
         let group = match &task.work {
             Work::Deploy(deploy) => &deploy.group,
             Work::Route(route) => &route.group,
-            Work::Build(_) | Work::Preview(_) | Work::Inspect(_) | Work::Observe(_) => {
-                return Ok(Ok(()));
-            }
+            Work::Build(_)
+            | Work::Preview(_)
+            | Work::Inspect(_)
+            | Work::Observe(_)
+            | Work::Survey(_)
+            | Work::Launch(_)
+            | Work::Dismiss(_)
+            | Work::Measure(_) => return Ok(Ok(())),
         };
         let highest = self.highest.generations.get(group).copied().unwrap_or(0);
         let given = task.generation;

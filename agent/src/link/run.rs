@@ -5,7 +5,7 @@ use super::held::Held;
 use super::turns::Place;
 use crate::context::{Content, Dirs, LogWriter, Reason, Since, TaskContext, TaskJournal};
 use crate::state::private_dir;
-use crate::{build, deploy, route};
+use crate::{build, deploy, instance, measure, route};
 use pipelines::protocol::report::{ErrorCode, Outcome, TaskError};
 use pipelines::protocol::task::{Task, Work};
 use std::io;
@@ -17,11 +17,7 @@ pub async fn run(link: Arc<Link>, held: Arc<Held>, place: Place) {
     let key = held.key();
     // Asked before anything is tried: an earlier life may have left a host half changed.
     let begun = held.running_for().is_some() || held.life() > 1;
-    // What concerns a balancer changes nothing on this host, and has its own order per backend: traffic
-    // must not wait for a deployment, nor a deployment for another one's requests to end.
-    let is_traffic =
-        held.task().is_some_and(|task| matches!(task.work, Work::Route(_) | Work::Observe(_)));
-    let place = (!is_traffic).then_some(place);
+    let place = held.task().is_none_or(|task| takes_place(&task.work)).then_some(place);
     let outcome = match turn(&link, &held, place.as_ref()).await {
         Ok(outcome) => outcome,
         Err(e) => {
@@ -34,6 +30,21 @@ pub async fn run(link: Arc<Link>, held: Arc<Held>, place: Place) {
     let kept = tokio::task::spawn_blocking(move || held.finish(outcome)).await;
     if let Ok(Err(e)) = kept {
         tracing::error!(task.id = %key.task, "an outcome would not survive a crash: {e}");
+    }
+}
+
+/// Whether it waits for one of the agent's places. What concerns a balancer or other hosts changes
+/// nothing here and has its own order per backend: traffic must not wait for a deployment, nor a
+/// deployment for another one's requests to end, nor a monitor for either.
+fn takes_place(work: &Work) -> bool {
+    match work {
+        Work::Build(_) | Work::Deploy(_) | Work::Preview(_) | Work::Inspect(_) => true,
+        Work::Route(_)
+        | Work::Observe(_)
+        | Work::Survey(_)
+        | Work::Launch(_)
+        | Work::Dismiss(_)
+        | Work::Measure(_) => false,
     }
 }
 
@@ -135,6 +146,10 @@ async fn work(task: &Task, ctx: &TaskContext, resume: bool) -> Outcome {
         Work::Inspect(inspect) => deploy::inspect(inspect, ctx).await,
         Work::Route(route) => route::run(task, route, ctx).await,
         Work::Observe(observe) => route::observe(observe, &ctx.settings).await,
+        Work::Survey(observe) => route::survey(observe, &ctx.settings).await,
+        Work::Launch(launch) => instance::launch(launch, ctx).await,
+        Work::Dismiss(dismiss) => instance::dismiss(dismiss, ctx).await,
+        Work::Measure(command) => measure::run(command, ctx).await,
     }
 }
 

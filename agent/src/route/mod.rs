@@ -71,6 +71,23 @@ pub async fn observe(observe: &Observe, settings: &Settings) -> Outcome {
     }
 }
 
+/// Reads what the balancer sends these servers now.
+pub async fn survey(observe: &Observe, settings: &Settings) -> Outcome {
+    let looked = async {
+        match Target::of(&observe.router)? {
+            Target::Haproxy { socket, backend } => Haproxy::new(&socket, &backend).look().await,
+            Target::Nginx { file, upstream } => Nginx::new(settings, &file, &upstream).look().await,
+        }
+    };
+    match looked.await {
+        Ok(view) => {
+            let servers = observe.servers.iter().map(|name| read_back::state(&view, name));
+            succeeded(Vec::new(), Answer::Routed(Routed { servers: servers.collect() }))
+        }
+        Err(fault) => failed(fault.code, fault.message, false),
+    }
+}
+
 async fn count(observe: &Observe, settings: &Settings) -> Result<Counters, Fault> {
     match Target::of(&observe.router)? {
         Target::Haproxy { socket, backend } => {

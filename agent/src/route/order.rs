@@ -38,6 +38,8 @@ pub struct Wish {
     pub ready: Duration,
     /// All of it or nothing of it, and never without a server that answers.
     pub strict: bool,
+    /// Unless the group lets all of its hosts be out.
+    pub may_empty: bool,
 }
 
 impl Target {
@@ -96,7 +98,14 @@ impl Wish {
         // Clients that stick are moved while there is still time for their last requests to end.
         let finish = drain / 4;
         let linger = drain.saturating_sub(finish);
-        Ok(Wish { servers, linger, finish, ready: route.ready.to_std(), strict: true })
+        Ok(Wish {
+            servers,
+            linger,
+            finish,
+            ready: route.ready.to_std(),
+            strict: true,
+            may_empty: route.may_empty,
+        })
     }
 }
 
@@ -171,6 +180,7 @@ mod tests {
             servers: vec![ServerOrder { name: name.into(), address, traffic, cohort: false }],
             drain: Millis(1000),
             ready: Millis(1000),
+            may_empty: false,
         }
     }
 

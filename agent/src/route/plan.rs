@@ -135,7 +135,7 @@ fn guard(target: &Target, view: &View, wish: &Wish, others_serve: bool) -> Resul
         .map(|seen| seen.name.as_str())
         .collect();
     let named_all = view.servers.iter().all(|seen| order(seen).is_some());
-    if takes.is_empty() || others_serve || brings || named_all {
+    if takes.is_empty() || others_serve || brings || named_all || wish.may_empty {
         return Ok(());
     }
     let left: Vec<String> = view

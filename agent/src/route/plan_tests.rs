@@ -28,6 +28,7 @@ fn wish(servers: &[(&str, Traffic)]) -> Wish {
         finish: Duration::from_secs(1),
         ready: Duration::from_secs(1),
         strict: true,
+        may_empty: false,
     }
 }
 

@@ -48,6 +48,21 @@ pub fn read_back(
 }
 
 /// For sentences.
+/// What a server gets, as it is. One that is drained still answers clients that stick to it; to the
+/// rest it is out.
+pub fn state(view: &View, name: &str) -> ServerState {
+    let Some(seen) = view.server(name) else {
+        let (traffic, check) = (Traffic::Gone, Check::None);
+        return ServerState { name: name.to_owned(), traffic, check, in_flight: 0, cut: 0 };
+    };
+    let traffic = match seen.share {
+        Share::In { weight } => Traffic::In { weight },
+        Share::Drained | Share::Out => Traffic::Out,
+    };
+    let (check, in_flight) = (seen.check.clone(), seen.in_flight);
+    ServerState { name: name.to_owned(), traffic, check, in_flight, cut: 0 }
+}
+
 pub fn in_words(traffic: Traffic) -> String {
     match traffic {
         Traffic::In { weight } => format!("in with weight {weight}"),

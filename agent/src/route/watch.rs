@@ -166,7 +166,14 @@ fn wish(
             servers.push(Wanted { name: name.clone(), address, traffic: server.traffic });
         }
     }
-    Wish { servers, linger: Duration::ZERO, finish: FINISH, ready: READY, strict: false }
+    Wish {
+        servers,
+        linger: Duration::ZERO,
+        finish: FINISH,
+        ready: READY,
+        strict: false,
+        may_empty: false,
+    }
 }
 
 fn is_bringing(traffic: Traffic) -> bool {

@@ -35,6 +35,7 @@ pub fn route(router: Router, orders: &[(&str, Traffic)]) -> Route {
         servers: orders.iter().map(|(name, traffic)| order(name, *traffic)).collect(),
         drain: DRAIN,
         ready: READY,
+        may_empty: false,
     }
 }
 

@@ -13,7 +13,7 @@ use anyhow::Result;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post, put};
-use pipelines::deploy::{self, HostOutcome};
+use pipelines::deploy::{self, HostOutcome, RouteOutcome};
 use pipelines::ids::TaskId;
 use pipelines::protocol::report::Outcome;
 use pipelines::protocol::task::TaskKey;
@@ -85,7 +85,7 @@ pub(crate) async fn tell_owner(
             let event = run::Event::BuildFinished { action, attempt, outcome };
             Ok(inbox::post_run(conn, *run, &event).await?)
         }
-        Owner::Deployment { deployment, host } => {
+        Owner::Host { deployment, host } => {
             let outcome = match outcome {
                 Outcome::Succeeded { .. } => HostOutcome::Succeeded,
                 Outcome::Failed { error, .. } => HostOutcome::Failed(error.clone()),
@@ -94,6 +94,32 @@ pub(crate) async fn tell_owner(
             let (host, attempt) = (*host, key.attempt);
             let event = deploy::Event::HostFinished { host, attempt, outcome };
             Ok(inbox::post_deployment(conn, *deployment, &event).await?)
+        }
+        Owner::Route { deployment } => {
+            let outcome = match outcome {
+                // The driver reads back before it says so; what it read is in the task.
+                Outcome::Succeeded { .. } => RouteOutcome::Applied,
+                Outcome::Failed { error, .. } => RouteOutcome::Failed(error.clone()),
+                Outcome::Cancelled { .. } => RouteOutcome::Cancelled,
+            };
+            let event = deploy::Event::Routed { attempt: key.attempt, outcome };
+            Ok(inbox::post_deployment(conn, *deployment, &event).await?)
+        }
+        Owner::Instance { deployment, host } => {
+            let error = match outcome {
+                Outcome::Succeeded { .. } => None,
+                Outcome::Failed { error, .. } => Some(error.message.clone()),
+                Outcome::Cancelled { .. } => Some("it was cancelled".to_owned()),
+            };
+            let event = deploy::Event::Instance { host: *host, attempt: key.attempt, error };
+            Ok(inbox::post_deployment(conn, *deployment, &event).await?)
+        }
+        Owner::Question { deployment } => {
+            // Whoever waits looks again.
+            if let Some(deployment) = deployment {
+                inbox::post_deployment(conn, *deployment, &deploy::Event::Tick).await?;
+            }
+            Ok(())
         }
     }
 }

@@ -1,17 +1,18 @@
 //! Deciding one deployment: facts in, decision out, commands performed, state saved.
 
-use super::perform::{Subject, perform};
+use super::fleet::{self, Known};
+use super::perform::{Deployment, Subject, perform};
 use super::runs::wake_at;
 use super::{Effects, Engine, guarded};
 use anyhow::{Context as _, Result, ensure};
-use pipelines::deploy::strategy::{self, Fleet, Member, Order};
-use pipelines::deploy::{self, Cause, Event, Facts, HostFacts, Lane, Phase, Plan, State};
+use pipelines::deploy::strategy::{self, Order};
+use pipelines::deploy::{self, Cause, Event, Facts, HostFacts, Phase, Plan, State};
 use pipelines::ids::{AgentId, DeploymentId};
 use pipelines::protocol::task::Purpose;
-use pipelines::time::Timestamp;
+use pipelines::time::{Millis, Timestamp};
 use store::deployments::{self, Row, Save};
 use store::groups::{self, HostRow};
-use store::{PgConnection, history, inbox};
+use store::{PgConnection, agents, history, inbox};
 
 pub(super) async fn decide(
     engine: &Engine,
@@ -31,10 +32,22 @@ pub(super) async fn decide(
     }
     let now = store::clock::now(conn).await?;
     let silence = engine.grace.silence(conn).await?;
-    let hosts = groups::hosts(conn, group.id, silence).await?;
+    let mut hosts = groups::hosts(conn, group.id, silence).await?;
     let mut facts = facts(conn, &group, &hosts, id).await?;
     facts.patient = engine.grace.lasts();
-    let (plan, mut state) = planned(&row, &group, &hosts, now);
+    let (plan, mut state) = match frozen(&row) {
+        Some(frozen) => frozen,
+        None => {
+            let free = facts.held_by.is_none() && facts.closed.is_none();
+            let when = (free, now);
+            let known = fleet::look(engine, conn, &row, &group, &mut hosts, when, effects).await?;
+            if let Known::Unread(unread, _) = &known {
+                facts.unread = Some(unread.clone());
+            }
+            planned(&row, &group, known, now)
+        }
+    };
+    agents_beside(conn, &plan, silence, &mut facts).await?;
     let (before, mut commands, mut waiting) = (row.state.clone(), Vec::new(), Vec::new());
     for event in &events {
         // Nothing is written then: the events stay, and the deployment is shown as stuck.
@@ -58,7 +71,8 @@ pub(super) async fn decide(
     ensure!(deployments::save(conn, id, &save).await?, "{id} was changed by somebody else");
     groups::raise_generation(conn, group.id, state.generation).await?;
     for command in &commands {
-        let subject = Subject::Deployment { row: &row, plan: &plan, state: &state };
+        let of = Deployment { row: &row, group: &group, plan: &plan, state: &state };
+        let subject = Subject::Deployment(of);
         perform(engine, conn, &subject, command, effects).await?;
     }
     Ok(())
@@ -66,15 +80,15 @@ pub(super) async fn decide(
 
 /// The plan and state to decide on. While it is queued the plan follows the group and its fleet; it is
 /// frozen when the deployment starts.
-fn planned(row: &Row, group: &groups::Row, hosts: &[HostRow], now: Timestamp) -> (Plan, State) {
-    if let (Some(plan), Some(state)) = (&row.plan, &row.state)
-        && state.0.phase != Phase::Queued
-    {
-        return (plan.0.clone(), state.0.clone());
-    }
-    let fleet = Fleet { members: members(group, hosts), ..Fleet::default() };
+fn planned(row: &Row, group: &groups::Row, known: Known, now: Timestamp) -> (Plan, State) {
     let order = |purpose| Order { deployment: row.id(), revision: row.revision.0.clone(), purpose };
-    match strategy::compile(&group.spec.0, &fleet, order(row.purpose())) {
+    let compiled = match known {
+        Known::Fleet(fleet) | Known::Unread(_, fleet) => {
+            strategy::compile(&group.spec.0, &fleet, order(row.purpose()))
+        }
+        Known::No(error) => Err(error),
+    };
+    match compiled {
         Ok(plan) => {
             let fresh = State::new(&plan, now);
             let state = match &row.state {
@@ -92,25 +106,26 @@ fn planned(row: &Row, group: &groups::Row, hosts: &[HostRow], now: Timestamp) ->
     }
 }
 
-/// The hosts of the group as they stand now.
-fn members(group: &groups::Row, hosts: &[HostRow]) -> Vec<Member> {
-    let selected = hosts
-        .iter()
-        .filter(|host| host.state == "active" && group.spec.0.hosts.matches(&host.tags.0));
-    // A host that is new to the group returns to what the group is on.
-    let base = group.base.as_ref().map(|base| base.0.clone());
-    selected
-        .map(|host| Member {
-            id: AgentId(host.id),
-            name: host.name.clone(),
-            tags: host.tags.0.clone(),
-            alive: host.alive,
-            serving: host.revision.as_ref().map(|revision| revision.0.clone()),
-            good: host.good.as_ref().map(|good| good.0.clone()).or_else(|| base.clone()),
-            lane: Lane::Direct,
-            instance: false,
-        })
-        .collect()
+/// A deployment that has begun keeps its plan.
+fn frozen(row: &Row) -> Option<(Plan, State)> {
+    let (Some(plan), Some(state)) = (&row.plan, &row.state) else { return None };
+    (state.0.phase != Phase::Queued).then(|| (plan.0.clone(), state.0.clone()))
+}
+
+/// The balancer's agent need not be a host of the group.
+async fn agents_beside(
+    conn: &mut PgConnection,
+    plan: &Plan,
+    silence: Millis,
+    facts: &mut Facts,
+) -> Result<()> {
+    let Some(router) = &plan.router else { return Ok(()) };
+    if let Some((agent, alive, seen)) = agents::by_name(conn, &router.name, silence).await?
+        && agent == router.agent
+    {
+        facts.hosts.insert(agent, HostFacts { alive, last_seen: Some(seen) });
+    }
+    Ok(())
 }
 
 async fn facts(

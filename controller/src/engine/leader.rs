@@ -1,7 +1,7 @@
 //! Taking and keeping the lease, and running the engine while it lasts.
 
 use super::grace::Grace;
-use super::{Engine, dispatch, liveness, run};
+use super::{Engine, Joining, dispatch, liveness, run};
 use crate::sources::Sources;
 use pipelines::protocol::join::Lease;
 use std::sync::Arc;
@@ -30,6 +30,7 @@ pub struct Identity {
     pub wakes: Wakes,
     pub lease: Lease,
     pub sources: Sources,
+    pub joining: Joining,
 }
 
 /// Waits for the lease, leads while it lasts, and begins again; until `stop`.
@@ -68,6 +69,7 @@ async fn term(me: &Identity, epoch: u64, since: Instant, stop: &CancellationToke
         epoch,
         lease: me.lease,
         grace: Grace::new(me.lease.silent_for_max, since),
+        joining: me.joining.clone(),
     });
     let outbox = Arc::new(tokio::sync::Notify::new());
     let parts = [

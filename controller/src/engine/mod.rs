@@ -6,6 +6,7 @@
 
 mod deployments;
 mod dispatch;
+mod fleet;
 mod grace;
 mod leader;
 mod liveness;
@@ -39,6 +40,15 @@ pub struct Engine {
     pub epoch: u64,
     pub lease: Lease,
     pub grace: Grace,
+    pub joining: Joining,
+}
+
+/// What a new host is told about where to join.
+#[derive(Clone)]
+pub struct Joining {
+    pub url: String,
+    /// Of the controller's own authority; None without TLS.
+    pub ca_sha256: Option<String>,
 }
 
 /// Whom a committed round concerns.

@@ -127,19 +127,24 @@ pub async fn join(
     if let Some((id, role, Json(tags))) = repeated {
         return Ok((AgentId(id), credential, role_from(&role), tags));
     }
-    let used: Option<(String, Json<Tags>)> = sqlx::query_as(
+    let used: Option<(String, Json<Tags>, Option<i64>)> = sqlx::query_as(
         "update join_tokens set uses_left = uses_left - 1
          where id = $1 and secret_hash = $2 and uses_left > 0 and expires_at > now()
-         returning role, tags",
+         returning role, tags, agent_id",
     )
     .bind(&request.token)
     .bind(&hash)
     .fetch_optional(&mut *conn)
     .await?;
-    let Some((role, Json(fixed))) = used else { return Err(JoinError::Token) };
+    let Some((role, Json(fixed), expected)) = used else { return Err(JoinError::Token) };
     // What the token fixes wins over what the host says of itself.
     let mut tags = request.tags.clone();
     tags.extend(fixed);
+    if let Some(expected) = expected {
+        let joined = Expected { id: expected, request, tags: &tags, join_key: &join_key, address };
+        let id = joined.arrives(conn, &tokens::hash(&credential)).await?;
+        return id.map(|id| (id, credential, role_from(&role), tags)).ok_or(JoinError::Token);
+    }
     let created: Option<i64> = sqlx::query_scalar(
         "insert into agents (name, role, tags, version, credential_hash, join_key, address)
          values ($1, $2, $3, $4, $5, $6, $7) on conflict (name) do nothing returning id",
@@ -157,6 +162,40 @@ pub async fn join(
     Ok((AgentId(id), credential, role_from(&role), tags))
 }
 
+/// A host that was announced, and its agent that joins now.
+struct Expected<'a> {
+    id: i64,
+    request: &'a JoinRequest,
+    tags: &'a Tags,
+    join_key: &'a str,
+    address: &'a str,
+}
+
+impl Expected<'_> {
+    /// None when it goes by another name, or is expected no longer.
+    async fn arrives(
+        &self,
+        conn: &mut PgConnection,
+        credential_hash: &[u8],
+    ) -> sqlx::Result<Option<AgentId>> {
+        let id: Option<i64> = sqlx::query_scalar(
+            "update agents set state = 'active', tags = $3, version = $4, credential_hash = $5,
+                               join_key = $6, address = $7, joined_at = now(), seen_at = now()
+             where id = $1 and name = $2 and state = 'expected' returning id",
+        )
+        .bind(self.id)
+        .bind(&self.request.name)
+        .bind(Json(self.tags))
+        .bind(&self.request.version)
+        .bind(credential_hash)
+        .bind(self.join_key)
+        .bind(self.address)
+        .fetch_optional(conn)
+        .await?;
+        Ok(id.map(AgentId))
+    }
+}
+
 fn role_from(text: &str) -> Role {
     if text == "build" { Role::Build } else { Role::Deploy }
 }
@@ -168,7 +207,7 @@ pub async fn by_credential(
 ) -> sqlx::Result<Option<Known>> {
     let row: Option<(i64, String, String, String)> = sqlx::query_as(
         "select id, name, role, state from agents
-         where credential_hash = $1 and state <> 'revoked'",
+         where credential_hash = $1 and state in ('active', 'drained')",
     )
     .bind(tokens::hash(credential))
     .fetch_optional(conn)
@@ -219,11 +258,42 @@ pub async fn list(conn: &mut PgConnection, lease: Millis) -> sqlx::Result<Vec<Ro
         "select id, name, role, tags, version, state, unfit, address, installed,
                 ms(seen_at) as seen_at, ms(joined_at) as joined_at,
                 seen_at > now() - $1 * interval '1 millisecond' as alive
-         from agents where state <> 'revoked' order by role, name",
+         from agents where state in ('active', 'drained') order by role, name",
     )
     .bind(i64::try_from(lease.0).unwrap_or(i64::MAX))
     .fetch_all(conn)
     .await
+}
+
+/// Addresses as they were seen when these agents joined; those without one are left out.
+pub async fn addresses(
+    conn: &mut PgConnection,
+    agents: &[AgentId],
+) -> sqlx::Result<BTreeMap<AgentId, String>> {
+    let ids: Vec<i64> = agents.iter().map(|id| id.0).collect();
+    let rows: Vec<(i64, String)> =
+        sqlx::query_as("select id, address from agents where id = any($1) and address is not null")
+            .bind(ids)
+            .fetch_all(conn)
+            .await?;
+    Ok(rows.into_iter().map(|(id, address)| (AgentId(id), address)).collect())
+}
+
+/// An agent that takes part, by name, and whether it was heard within the lease.
+pub async fn by_name(
+    conn: &mut PgConnection,
+    name: &str,
+    lease: Millis,
+) -> sqlx::Result<Option<(AgentId, bool, Timestamp)>> {
+    let row: Option<(i64, bool, i64)> = sqlx::query_as(
+        "select id, seen_at > now() - $2 * interval '1 millisecond', ms(seen_at)
+         from agents where name = $1 and state in ('active', 'drained')",
+    )
+    .bind(name)
+    .bind(i64::try_from(lease.0).unwrap_or(i64::MAX))
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|(id, alive, seen)| (AgentId(id), alive, Timestamp(seen))))
 }
 
 /// How long ago the newest word of any agent was; nothing when there are none.
@@ -236,10 +306,12 @@ pub async fn newest_word_ago(conn: &mut PgConnection) -> sqlx::Result<Millis> {
 
 /// Sets `active` or `drained`, or revokes for good; false when there is no such agent.
 pub async fn set_state(conn: &mut PgConnection, name: &str, state: &str) -> sqlx::Result<bool> {
-    let done = sqlx::query("update agents set state = $2 where name = $1 and state <> 'revoked'")
-        .bind(name)
-        .bind(state)
-        .execute(conn)
-        .await?;
+    let done = sqlx::query(
+        "update agents set state = $2 where name = $1 and state in ('active', 'drained')",
+    )
+    .bind(name)
+    .bind(state)
+    .execute(conn)
+    .await?;
     Ok(done.rows_affected() > 0)
 }

@@ -3,7 +3,7 @@
 use crate::inbox;
 use ::pipelines::command::Waiting;
 use ::pipelines::deploy::{Event, Plan, State};
-use ::pipelines::ids::{DeploymentId, RunId};
+use ::pipelines::ids::{DeploymentId, RunId, TaskId};
 use ::pipelines::protocol::task::{Purpose, Revision};
 use ::pipelines::time::Timestamp;
 use sqlx::types::Json;
@@ -26,6 +26,8 @@ pub struct Row {
     pub waiting: Json<Vec<Waiting>>,
     pub version: i32,
     pub stuck: Option<String>,
+    /// When its balancer was last read for it.
+    pub surveyed_at: Option<i64>,
     pub created_by: String,
     pub created_at: i64,
     pub finished_at: Option<i64>,
@@ -59,6 +61,7 @@ macro_rules! select {
         concat!(
             "select deployments.id, group_id, groups.name as group_name, run_id, action, attempt,
                     purpose, revision, plan, status, state, waiting, deployments.version, stuck,
+                    ms(surveyed_at) as surveyed_at,
                     created_by, ms(deployments.created_at) as created_at,
                     ms(finished_at) as finished_at
              from deployments join groups on groups.id = group_id ",
@@ -194,6 +197,40 @@ pub async fn save(
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// The question about its balancer that was asked last, and when.
+pub async fn survey(
+    conn: &mut PgConnection,
+    id: DeploymentId,
+) -> sqlx::Result<Option<(TaskId, Timestamp)>> {
+    let row: Option<(i64, i64)> = sqlx::query_as(
+        "select tasks.id, ms(tasks.created_at) from deployments
+         join tasks on tasks.id = survey_task where deployments.id = $1",
+    )
+    .bind(id.0)
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|(task, at)| (TaskId(task), Timestamp(at))))
+}
+
+/// It asks about its balancer.
+pub async fn surveys(conn: &mut PgConnection, id: DeploymentId, task: TaskId) -> sqlx::Result<()> {
+    sqlx::query("update deployments set survey_task = $2 where id = $1")
+        .bind(id.0)
+        .bind(task.0)
+        .execute(conn)
+        .await
+        .map(|_| ())
+}
+
+/// The balancer's answer was written down just now.
+pub async fn surveyed(conn: &mut PgConnection, id: DeploymentId) -> sqlx::Result<()> {
+    sqlx::query("update deployments set survey_task = null, surveyed_at = now() where id = $1")
+        .bind(id.0)
+        .execute(conn)
+        .await
+        .map(|_| ())
 }
 
 pub async fn mark_stuck(conn: &mut PgConnection, id: DeploymentId, why: &str) -> sqlx::Result<()> {

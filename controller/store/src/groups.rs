@@ -1,6 +1,7 @@
 //! Deployment groups, and what each host serves for each of them.
 
 use ::pipelines::command::Serving;
+use ::pipelines::deploy::Lane;
 use ::pipelines::ids::{AgentId, DeploymentId};
 use ::pipelines::protocol::task::Revision;
 use ::pipelines::spec::group::Group;
@@ -34,6 +35,12 @@ pub struct HostRow {
     pub serving: Option<String>,
     pub revision: Option<Json<Revision>>,
     pub good: Option<Json<Revision>>,
+    /// What the group's balancer was last proved to send it.
+    pub lane: Option<Json<Lane>>,
+    /// A deployment of this group made it.
+    pub instance: bool,
+    /// As it was seen when it joined.
+    pub address: Option<String>,
 }
 
 pub async fn put(conn: &mut PgConnection, text: &str, spec: &Group) -> sqlx::Result<i32> {
@@ -92,10 +99,15 @@ pub async fn hosts(
         "select agents.id, agents.name, agents.tags, agents.state,
                 agents.seen_at > now() - $2 * interval '1 millisecond' as alive,
                 ms(agents.seen_at) as seen_at,
-                group_hosts.serving, group_hosts.revision, group_hosts.good
-         from agents left join group_hosts
+                group_hosts.serving, group_hosts.revision, group_hosts.good, group_traffic.lane,
+                agents.made_in is not distinct from $1 as instance, agents.address
+         from agents
+         left join group_hosts
            on group_hosts.agent_id = agents.id and group_hosts.group_id = $1
-         where agents.role = 'deploy' and agents.state <> 'revoked' order by agents.name",
+         left join group_traffic
+           on group_traffic.agent_id = agents.id and group_traffic.group_id = $1
+         where agents.role = 'deploy' and agents.state in ('active', 'drained')
+         order by agents.name",
     )
     .bind(group)
     .bind(i64::try_from(lease.0).unwrap_or(i64::MAX))
@@ -127,6 +139,25 @@ pub async fn record_host(
     .bind(word)
     .bind(revision)
     .bind(deployment.0)
+    .execute(conn)
+    .await
+    .map(|_| ())
+}
+
+/// Notes what the balancer was proved to send a host.
+pub async fn record_traffic(
+    conn: &mut PgConnection,
+    group: i64,
+    host: AgentId,
+    lane: Lane,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into group_traffic (group_id, agent_id, lane) values ($1, $2, $3)
+         on conflict (group_id, agent_id) do update set lane = excluded.lane, updated_at = now()",
+    )
+    .bind(group)
+    .bind(host.0)
+    .bind(Json(lane))
     .execute(conn)
     .await
     .map(|_| ())
@@ -191,7 +222,7 @@ pub async fn served(conn: &mut PgConnection) -> sqlx::Result<Vec<ServedRow>> {
         "select agent_id, groups.name as group_name, serving, revision, deployment_id,
                 ms(group_hosts.updated_at) as updated_at
          from group_hosts join groups on groups.id = group_id join agents on agents.id = agent_id
-         where agents.state <> 'revoked' order by groups.name, agents.name",
+         where agents.state in ('active', 'drained') order by groups.name, agents.name",
     )
     .fetch_all(conn)
     .await

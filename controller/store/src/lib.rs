@@ -11,6 +11,7 @@ pub mod deployments;
 pub mod groups;
 pub mod history;
 pub mod inbox;
+pub mod instances;
 pub mod keys;
 pub mod lease;
 pub mod logs;

@@ -56,7 +56,8 @@ impl Turn<'_> {
             Some(_) => return self.finish(Phase::Cancelled),
             None => {}
         }
-        let held = self.facts.held_by.is_some() || self.facts.closed.is_some();
+        let facts = self.facts;
+        let held = facts.held_by.is_some() || facts.closed.is_some() || facts.unread.is_some();
         if held || self.state.paused.is_some() {
             return;
         }

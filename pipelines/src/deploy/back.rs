@@ -157,11 +157,11 @@ fn restore(turn: &mut Turn<'_>, planned: &PlanHost, moves: &mut Moves) -> Progre
             if host.is_in() {
                 return turn.settle(planned.id, Purpose::Rollback);
             }
-            moves.into.push((planned.id, Lane::EQUAL.order()));
+            moves.into.push((planned.id, turn.plan.equal_lane().order()));
         }
         Lane::Unknown | Lane::Direct => return Progress::Done,
         Lane::In { .. } if host.is_in() => moves.into.push((planned.id, planned.lane.order())),
-        Lane::In { .. } => moves.into.push((planned.id, Lane::EQUAL.order())),
+        Lane::In { .. } => moves.into.push((planned.id, turn.plan.equal_lane().order())),
         Lane::Out | Lane::Gone => moves.out.push((planned.id, Traffic::Out)),
     }
     Progress::Working

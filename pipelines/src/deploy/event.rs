@@ -95,6 +95,9 @@ pub struct Facts {
     /// No deployment starts now, and why: a window, a freeze.
     #[serde(default)]
     pub closed: Option<Closed>,
+    /// What must be known before a plan can be trusted is still being read: the balancer, the monitors.
+    #[serde(default)]
+    pub unread: Option<Unread>,
     /// The controller was away: words that were due meanwhile may still be on their way.
     #[serde(default)]
     pub patient: bool,
@@ -119,6 +122,16 @@ pub struct HostFacts {
 pub struct Closed {
     pub reason: String,
     pub until: Option<Timestamp>,
+}
+
+/// A question that was asked and not answered yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unread {
+    /// `the state of the balancer`.
+    pub what: String,
+    /// Whom it was asked.
+    pub whom: String,
+    pub since: Timestamp,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -187,7 +187,7 @@ fn install_one(
                 Progress::Working
             }
             _ => {
-                moves.into.push((id, Lane::EQUAL.order()));
+                moves.into.push((id, turn.plan.equal_lane().order()));
                 Progress::Working
             }
         };

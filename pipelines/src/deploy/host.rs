@@ -223,9 +223,6 @@ impl Host {
 }
 
 impl Lane {
-    /// All hosts alike.
-    pub const EQUAL: Lane = Lane::In { weight: 100 };
-
     #[must_use]
     pub fn order(self) -> Traffic {
         match self {

@@ -26,7 +26,7 @@ mod turn;
 mod waiting;
 
 pub use decide::{decide, step};
-pub use event::{Event, Facts, HostFacts, HostOutcome, RouteOutcome};
+pub use event::{Event, Facts, HostFacts, HostOutcome, RouteOutcome, Unread};
 pub use host::{App, Fault, Host, HostStatus, Lane, Stage, Work};
 pub use plan::{Enter, Plan, PlanHost, PlanRouter, Share, Step};
 pub use state::{Cause, Phase, State};

@@ -154,6 +154,14 @@ pub struct PlanRouter {
     pub drain: Millis,
     /// How long the balancer's own check may take.
     pub ready: Millis,
+    /// The weight of a host with as much traffic as any other: what most have now, so that one which
+    /// comes back among untouched ones gets no more than they do.
+    pub equal: u16,
+}
+
+impl PlanRouter {
+    /// Where nobody has a weight yet.
+    pub const EQUAL: u16 = 100;
 }
 
 /// Settings every host task of the deployment shares.
@@ -167,6 +175,8 @@ pub struct HostSettings {
     pub health: Option<Health>,
     pub hooks: HooksPolicy,
     pub shared: Vec<String>,
+    /// For an instance, from its launch until its agent speaks.
+    pub join_timeout: Millis,
     /// A host whose agent is silent at the start is left out instead of failing the deployment.
     pub skip_offline: bool,
 }
@@ -190,6 +200,12 @@ impl Plan {
             Purpose::Forward => Some(&self.revision),
             Purpose::Rollback => self.host(id).and_then(|host| host.prior.as_ref()),
         }
+    }
+
+    /// The lane of a host with as much traffic as any other.
+    #[must_use]
+    pub fn equal_lane(&self) -> Lane {
+        Lane::In { weight: self.router.as_ref().map_or(PlanRouter::EQUAL, |router| router.equal) }
     }
 
     /// Whether traffic moves by shares between old and new hosts, so that turning back starts with

@@ -21,12 +21,9 @@ pub struct Weights {
 }
 
 /// Weights so that `percent` of the traffic goes to `new` hosts and the rest to `old` ones. What cannot
-/// be met exactly errs on the side of the old hosts.
+/// be met exactly errs on the side of the old hosts. `equal`: the weight where only one side is left.
 #[must_use]
-pub fn weights(percent: u32, new: usize, old: usize) -> Weights {
-    let Lane::In { weight: equal } = Lane::EQUAL else {
-        return Weights { new: 0, reached: 0, old: 0 };
-    };
+pub fn weights(percent: u32, new: usize, old: usize, equal: u16) -> Weights {
     if percent >= 100 || old == 0 {
         return Weights { new: equal, reached: new, old: 0 };
     }
@@ -118,10 +115,10 @@ fn split_orders(
     new: &[AgentId],
     old: &[AgentId],
 ) -> Vec<(AgentId, Traffic)> {
-    let Lane::In { weight: equal } = Lane::EQUAL else { return Vec::new() };
+    let Lane::In { weight: equal } = turn.plan.equal_lane() else { return Vec::new() };
     let of = match share {
         Share::Equal => Weights { new: equal, reached: new.len(), old: equal },
-        Share::Percent(percent) => weights(percent, new.len(), old.len()),
+        Share::Percent(percent) => weights(percent, new.len(), old.len(), equal),
     };
     let order = |weight: u16| if weight == 0 { Traffic::Out } else { Traffic::In { weight } };
     let of_new = new
@@ -198,7 +195,7 @@ mod tests {
 
     /// What the new hosts get of the traffic, in percent.
     fn share_of(percent: u32, new: usize, old: usize) -> f64 {
-        let of = weights(percent, new, old);
+        let of = weights(percent, new, old, 100);
         let (a, b) = (f64::from(of.new) * of.reached as f64, f64::from(of.old) * old as f64);
         100.0 * a / (a + b)
     }
@@ -206,14 +203,14 @@ mod tests {
     #[test]
     fn weights_divide_by_the_number_of_hosts() {
         let all = |new, reached, old| Weights { new, reached, old };
-        assert_eq!(weights(10, 1, 9), all(256, 1, 256));
-        assert_eq!(weights(50, 1, 3), all(256, 1, 86));
-        assert_eq!(weights(100, 2, 3), all(100, 2, 0));
-        assert_eq!(weights(0, 2, 3), all(0, 0, 100));
-        assert_eq!(weights(30, 2, 0), all(100, 2, 0));
-        assert_eq!(weights(1, 20, 1).reached, 2, "twenty with weight 1 would get 7 %");
+        assert_eq!(weights(10, 1, 9, 100), all(256, 1, 256));
+        assert_eq!(weights(50, 1, 3, 100), all(256, 1, 86));
+        assert_eq!(weights(100, 2, 3, 100), all(100, 2, 0));
+        assert_eq!(weights(0, 2, 3, 100), all(0, 0, 100));
+        assert_eq!(weights(30, 2, 0, 100), all(100, 2, 0));
+        assert_eq!(weights(1, 20, 1, 100).reached, 2, "twenty with weight 1 would get 7 %");
         assert_eq!(
-            weights(9, 13, 1),
+            weights(9, 13, 1, 100),
             all(2, 12, 256),
             "thirteen with weight 1 would get half of it"
         );
@@ -224,7 +221,7 @@ mod tests {
         for new in 1..=40 {
             for old in 1..=40 {
                 for percent in 1..100 {
-                    let of = weights(percent, new, old);
+                    let of = weights(percent, new, old, 100);
                     assert!(of.new >= 1 && of.old >= 1 && of.new <= 256 && of.old <= 256);
                     let share = share_of(percent, new, old);
                     let asked = f64::from(percent);

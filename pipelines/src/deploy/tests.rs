@@ -43,6 +43,7 @@ pub(crate) fn member(id: i64, serving: Option<&str>) -> Member {
         serving: serving.map(revision),
         good: serving.map(revision),
         lane: Lane::Unknown,
+        answers: false,
         instance: false,
     }
 }

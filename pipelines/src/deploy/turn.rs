@@ -14,8 +14,8 @@ use crate::time::{Millis, Timestamp};
 /// it enforces the timeout, this only catches one that does not.
 const OVERDUE_GRACE: Millis = Millis::from_minutes(2);
 
-/// How long an instance may take until its agent speaks, and until it is gone.
-const INSTANCE_TIMEOUT: Millis = Millis::from_minutes(10);
+/// How long an instance may take until it is gone.
+const DISMISS_TIMEOUT: Millis = Millis::from_minutes(10);
 
 pub(super) struct Turn<'a> {
     pub plan: &'a Plan,
@@ -170,7 +170,9 @@ pub(super) fn overdue_at(plan: &Plan, work: &Work) -> Timestamp {
     let own = match work.stage {
         Stage::Leaving | Stage::Updating | Stage::Settling => plan.host.timeout,
         Stage::Draining | Stage::Entering => route_timeout(plan),
-        Stage::Launching | Stage::Dismissing => INSTANCE_TIMEOUT,
+        // Nobody else enforces this one.
+        Stage::Launching => return work.since + plan.host.join_timeout,
+        Stage::Dismissing => DISMISS_TIMEOUT,
     };
     work.since + own + OVERDUE_GRACE
 }

@@ -52,6 +52,9 @@ fn queued(state: &State, facts: &Facts, list: &mut Vec<Waiting>) {
     } else if let Some(closed) = &facts.closed {
         let what = format!("deployments do not start now: {}", closed.reason);
         add(list, what, "the calendar", state.created_at, closed.until, false);
+    } else if let Some(unread) = &facts.unread {
+        let what = format!("{}, read before anything is planned", unread.what);
+        add(list, what, &unread.whom, unread.since, None, false);
     } else if state.paused.is_none() {
         add(list, "its turn in the group".to_owned(), "the group", state.created_at, None, false);
     }

@@ -11,6 +11,20 @@ pub enum Answer {
     Inspection(Inspection),
     Routed(Routed),
     Counters(Counters),
+    Measured(Measured),
+}
+
+/// How a measuring command ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Measured {
+    /// None: a signal ended it.
+    pub exit_code: Option<i32>,
+    /// Standard output, at most [`Measured::OUTPUT_MAX`] bytes of its beginning.
+    pub output: String,
+}
+
+impl Measured {
+    pub const OUTPUT_MAX: usize = 4096;
 }
 
 /// What a deployment would do to a host. Lists are cut at [`Preview::LISTED_MAX`] entries, the numbers

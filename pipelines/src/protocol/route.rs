@@ -23,6 +23,9 @@ pub struct Route {
     pub drain: Millis,
     /// How long the balancer's own check may take to find a server healthy. It gets no traffic sooner.
     pub ready: Millis,
+    /// The group lets all of its hosts be out of service at once, so the last one may go as well.
+    #[serde(default)]
+    pub may_empty: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +53,7 @@ pub enum Traffic {
     Gone,
 }
 
-/// Read the counters of these servers.
+/// Read what the balancer says of these servers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observe {
     pub router: Router,

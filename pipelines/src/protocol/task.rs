@@ -3,7 +3,7 @@
 use crate::ids::{DeploymentId, Digest, RunId, TaskId};
 use crate::protocol::route::{Observe, Route};
 use crate::spec::appspec::FileExists;
-use crate::spec::group::{Health, HooksPolicy};
+use crate::spec::group::{Docker, Health, HooksPolicy};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,48 @@ pub enum Work {
     Route(Route),
     /// The balancer's counters, for monitors.
     Observe(Observe),
+    /// What the balancer sends these servers now; one it does not know is `Gone`.
+    Survey(Observe),
+    /// For the agent beside a Docker engine: make a host.
+    Launch(Launch),
+    /// Take one away that was made before. One that is not there was taken away already.
+    Dismiss(Dismiss),
+    /// A command that measures something, for monitors.
+    Measure(Measure),
+}
+
+/// A container as a host, with an agent in it that joins by itself. Made twice it is one.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Launch {
+    pub deployment: DeploymentId,
+    pub group: String,
+    /// The host's name, and the container's.
+    pub name: String,
+    pub settings: Docker,
+    /// Where the agent inside finds the controller, and the token it joins with: good for this host
+    /// alone, once.
+    pub url: String,
+    pub token: String,
+}
+
+impl std::fmt::Debug for Launch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Launch({} from {})", self.name, self.settings.image)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dismiss {
+    pub deployment: DeploymentId,
+    pub group: String,
+    pub name: String,
+}
+
+/// Run by a shell on the agent's host, as the agent's own user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measure {
+    pub run: String,
+    pub timeout: Millis,
 }
 
 /// Compare what is installed with what was installed: drift.

@@ -237,6 +237,7 @@ impl<'s> Play<'s> {
                 serving: known.serving.map(revision),
                 good: known.good.map(revision).or_else(|| base.clone()),
                 lane: if self.scenario.router.is_some() { known.lane } else { Lane::Direct },
+                answers: false,
                 instance: known.instance,
             })
             .collect()

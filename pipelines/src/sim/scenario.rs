@@ -66,6 +66,7 @@ pub fn of_group(group: &Group, hosts: u32, dice: &mut Dice) -> Scenario {
         settings: settings.clone(),
         drain: group.drain.timeout,
         ready: Millis::from_secs(30),
+        equal: u16::try_from(1 + dice.below(200)).unwrap_or(PlanRouter::EQUAL),
     });
     let zones = 1 + dice.below(4);
     let empty = dice.permille(50);
@@ -82,7 +83,9 @@ pub fn of_group(group: &Group, hosts: u32, dice: &mut Dice) -> Scenario {
             let idle = fixed_sets && set == "green";
             let lane = match (router.is_some(), serves && !idle) {
                 (false, _) => Lane::Direct,
-                (true, true) => Lane::EQUAL,
+                (true, true) => {
+                    Lane::In { weight: router.as_ref().map_or(1, |router| router.equal) }
+                }
                 (true, false) => Lane::Out,
             };
             Member {
@@ -93,6 +96,7 @@ pub fn of_group(group: &Group, hosts: u32, dice: &mut Dice) -> Scenario {
                 serving: serves.then(|| revision(1)),
                 good: serves.then(|| revision(1)),
                 lane,
+                answers: false,
                 instance: group.instances.is_some() && dice.permille(500),
             }
         })

@@ -78,6 +78,7 @@ pub fn deployment() -> deployments::Row {
             serving: Some(revision('a', "a11ce00 First")),
             good: Some(revision('a', "a11ce00 First")),
             lane: Lane::Direct,
+            answers: false,
             instance: false,
         })
         .collect();
@@ -116,6 +117,7 @@ pub fn deployment() -> deployments::Row {
         waiting: Json(vec![waiting("host-2 is running its update", false)]),
         version: 1,
         stuck: None,
+        surveyed_at: None,
         created_by: "ada".to_owned(),
         created_at: NOW.0 - 60_000,
         finished_at: None,

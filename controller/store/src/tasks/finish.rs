@@ -27,9 +27,11 @@ pub async fn finish(
     log_size: u64,
 ) -> sqlx::Result<Finish> {
     let row: Option<OwnerRow> = sqlx::query_as(
-        "update tasks set outcome = $4, log_size = $5, finished_at = now()
+        "update tasks set outcome = $4, log_size = $5, finished_at = now(),
+                -- a secret is kept no longer than it is needed
+                work = work #- '{launch,token}'
          where id = $1 and attempt = $2 and agent_id = $3 and finished_at is null
-         returning run_id, action, deployment_id, agent_id",
+         returning kind, run_id, action, deployment_id, host_id",
     )
     .bind(key.task.0)
     .bind(i32::try_from(key.attempt).unwrap_or(i32::MAX))
@@ -56,22 +58,25 @@ pub async fn finish(
 
 #[derive(FromRow)]
 struct OwnerRow {
+    kind: String,
     run_id: Option<i64>,
     action: Option<String>,
     deployment_id: Option<i64>,
-    agent_id: Option<i64>,
+    host_id: Option<i64>,
 }
 
 impl OwnerRow {
     fn owner(self) -> Option<Owner> {
-        match (self.run_id, self.action, self.deployment_id, self.agent_id) {
-            (Some(run), Some(action), ..) => Some(Owner::Run { run: RunId(run), action }),
-            (_, _, Some(deployment), Some(host)) => Some(Owner::Deployment {
-                deployment: DeploymentId(deployment),
-                host: AgentId(host),
-            }),
-            _ => None,
-        }
+        let deployment = self.deployment_id.map(DeploymentId);
+        let host = self.host_id.map(AgentId);
+        Some(match self.kind.as_str() {
+            "build" => Owner::Run { run: RunId(self.run_id?), action: self.action? },
+            "host" => Owner::Host { deployment: deployment?, host: host? },
+            "route" => Owner::Route { deployment: deployment? },
+            "launch" | "dismiss" => Owner::Instance { deployment: deployment?, host: host? },
+            "question" => Owner::Question { deployment },
+            _ => return None,
+        })
     }
 }
 
@@ -84,7 +89,7 @@ pub async fn give_up(
     let row: Option<OwnerRow> = sqlx::query_as(
         "update tasks set outcome = $2, finished_at = now()
          where id = $1 and finished_at is null
-         returning run_id, action, deployment_id, agent_id",
+         returning kind, run_id, action, deployment_id, host_id",
     )
     .bind(task.0)
     .bind(Json(outcome))

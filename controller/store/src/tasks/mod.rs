@@ -1,9 +1,11 @@
 //! Tasks: work handed to agents. A row is the order, its claim and its result in one.
 
 mod finish;
+mod question;
 mod queue;
 
 pub use finish::*;
+pub use question::*;
 pub use queue::*;
 
 use ::pipelines::ids::{AgentId, DeploymentId, Digest, RunId, TaskId};
@@ -13,17 +15,20 @@ use ::pipelines::time::Millis;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 
-/// A task of one run's action or of one deployment's host.
+/// A task, whoever it belongs to.
 #[derive(Debug, Clone, FromRow)]
 pub struct Row {
     pub id: i64,
-    pub role: String,
+    /// `build`, `host`, `route`, `launch`, `dismiss` or `question`.
+    pub kind: String,
     pub run_id: Option<i64>,
     pub action: Option<String>,
     pub deployment_id: Option<i64>,
     pub attempt: i32,
     pub agent_id: Option<i64>,
     pub agent: Option<String>,
+    /// The host it is about, where it is about one.
+    pub host_id: Option<i64>,
     pub cancel: bool,
     pub progress: Option<Json<Progress>>,
     pub outcome: Option<Json<Outcome>>,
@@ -55,8 +60,28 @@ pub struct Held {
 /// Whom a finished task's result concerns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
-    Run { run: RunId, action: String },
-    Deployment { deployment: DeploymentId, host: AgentId },
+    Run {
+        run: RunId,
+        action: String,
+    },
+    /// A host's own work.
+    Host {
+        deployment: DeploymentId,
+        host: AgentId,
+    },
+    /// A change of the balancer.
+    Route {
+        deployment: DeploymentId,
+    },
+    /// A host being made or taken away.
+    Instance {
+        deployment: DeploymentId,
+        host: AgentId,
+    },
+    /// Whoever asked looks for the answer; for this deployment, where it was for one.
+    Question {
+        deployment: Option<DeploymentId>,
+    },
 }
 
 impl Row {
@@ -69,8 +94,8 @@ impl Row {
 macro_rules! select {
     ($tail:literal) => {
         concat!(
-            "select tasks.id, tasks.role, run_id, action, deployment_id, attempt, agent_id,
-                    agents.name as agent, cancel, progress, outcome, log_size,
+            "select tasks.id, tasks.kind, run_id, action, deployment_id, attempt, agent_id,
+                    agents.name as agent, host_id, cancel, progress, outcome, log_size,
                     ms(tasks.created_at) as created_at, ms(claimed_at) as claimed_at,
                     ms(finished_at) as finished_at
              from tasks left join agents on agents.id = agent_id ",
@@ -115,7 +140,7 @@ pub async fn of_deployment(
     conn: &mut PgConnection,
     deployment: DeploymentId,
 ) -> sqlx::Result<Vec<Row>> {
-    sqlx::query_as(select!("where deployment_id = $1 order by tasks.id"))
+    sqlx::query_as(select!("where deployment_id = $1 and kind <> 'question' order by tasks.id"))
         .bind(deployment.0)
         .fetch_all(conn)
         .await

@@ -17,7 +17,7 @@ pub struct New<'a> {
 }
 
 impl New<'_> {
-    fn needs(&self) -> Vec<String> {
+    pub(super) fn needs(&self) -> Vec<String> {
         self.needs.iter().map(ToString::to_string).collect()
     }
 }
@@ -31,8 +31,8 @@ pub async fn queue_build(
     new: &New<'_>,
 ) -> sqlx::Result<()> {
     sqlx::query(
-        "insert into tasks (role, run_id, action, attempt, work, needs, epoch, timeout_ms)
-         values ('build', $1, $2, $3, $4, $5, $6, $7) on conflict do nothing",
+        "insert into tasks (role, kind, run_id, action, attempt, work, needs, epoch, timeout_ms)
+         values ('build', 'build', $1, $2, $3, $4, $5, $6, $7) on conflict do nothing",
     )
     .bind(run.0)
     .bind(action)
@@ -46,21 +46,54 @@ pub async fn queue_build(
     .map(|_| ())
 }
 
-/// Hands a host its work; nothing when this attempt was handed out before.
-pub async fn queue_host(
+/// What a deployment asks of an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Of the host's own agent.
+    Host(AgentId),
+    /// Of the agent beside the balancer.
+    Route(AgentId),
+    /// Of the agent that makes hosts, about the second one.
+    Launch(AgentId, AgentId),
+    Dismiss(AgentId, AgentId),
+}
+
+impl Order {
+    /// Kind, who does it, whom it is about.
+    fn columns(self) -> (&'static str, AgentId, Option<i64>) {
+        match self {
+            Order::Host(host) => ("host", host, Some(host.0)),
+            Order::Route(agent) => ("route", agent, None),
+            Order::Launch(agent, host) => ("launch", agent, Some(host.0)),
+            Order::Dismiss(agent, host) => ("dismiss", agent, Some(host.0)),
+        }
+    }
+
+    /// Who does it.
+    #[must_use]
+    pub fn agent(self) -> AgentId {
+        self.columns().1
+    }
+}
+
+/// Hands an agent a part of a deployment; nothing when this attempt was handed out before.
+pub async fn queue_order(
     conn: &mut PgConnection,
     deployment: DeploymentId,
-    host: AgentId,
+    order: Order,
     attempt: u32,
     new: &New<'_>,
 ) -> sqlx::Result<()> {
+    let (kind, agent, host) = order.columns();
     sqlx::query(
-        "insert into tasks (role, deployment_id, agent_id, attempt, work, needs, generation, epoch,
-                            timeout_ms, claimed_at)
-         values ('deploy', $1, $2, $3, $4, $5, $6, $7, $8, now()) on conflict do nothing",
+        "insert into tasks (role, kind, deployment_id, agent_id, host_id, attempt, work, needs,
+                            generation, epoch, timeout_ms, claimed_at)
+         values ('deploy', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, now()) on conflict do nothing",
     )
+    .bind(kind)
     .bind(deployment.0)
-    .bind(host.0)
+    .bind(agent.0)
+    .bind(host)
     .bind(i32::try_from(attempt).unwrap_or(i32::MAX))
     .bind(Json(new.work))
     .bind(new.needs())
@@ -112,26 +145,30 @@ pub async fn cancel_build(
     Ok(row.map(|(id, taken)| (TaskId(id), taken)))
 }
 
-/// Asks for a host's work to be stopped.
-pub async fn cancel_host(
+/// Asks for a part of a deployment to be stopped: the host's own work, or the balancer's.
+pub async fn cancel_order(
     conn: &mut PgConnection,
     deployment: DeploymentId,
-    host: AgentId,
+    order: Order,
     attempt: u32,
 ) -> sqlx::Result<()> {
+    let (kind, agent, host) = order.columns();
     sqlx::query(
         "update tasks set cancel = true
-         where deployment_id = $1 and agent_id = $2 and attempt = $3 and finished_at is null",
+         where deployment_id = $1 and kind = $2 and agent_id = $3
+           and host_id is not distinct from $4 and attempt = $5 and finished_at is null",
     )
     .bind(deployment.0)
-    .bind(host.0)
+    .bind(kind)
+    .bind(agent.0)
+    .bind(host)
     .bind(i32::try_from(attempt).unwrap_or(i32::MAX))
     .execute(conn)
     .await
     .map(|_| ())
 }
 
-/// Deploy tasks the deployment no longer waits for: finished deployments leave none behind.
+/// Tasks the deployment no longer waits for: finished deployments leave none behind.
 pub async fn close_deployment(
     conn: &mut PgConnection,
     deployment: DeploymentId,

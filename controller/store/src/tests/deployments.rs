@@ -23,6 +23,7 @@ fn plan(deployment: DeploymentId) -> Plan {
         serving: None,
         good: None,
         lane: ::pipelines::deploy::Lane::Direct,
+        answers: false,
         instance: false,
     };
     let fleet = strategy::Fleet { members: vec![member], ..strategy::Fleet::default() };

@@ -164,11 +164,11 @@ async fn a_hosts_work_is_its_own_and_ends_with_its_deployment() {
     let work = build(RunId(1));
     let new = New { work: &work, needs: vec![], generation: 4, epoch: 1, timeout: Millis(1) };
     for _ in 0..2 {
-        tasks::queue_host(&mut conn, deployment, host, 1, &new).await.unwrap();
+        tasks::queue_order(&mut conn, deployment, tasks::Order::Host(host), 1, &new).await.unwrap();
     }
     let held = tasks::held(&mut conn, host).await.unwrap();
     assert_eq!((held.len(), held[0].task.generation), (1, 4));
-    tasks::cancel_host(&mut conn, deployment, host, 1).await.unwrap();
+    tasks::cancel_order(&mut conn, deployment, tasks::Order::Host(host), 1).await.unwrap();
     assert!(tasks::held(&mut conn, host).await.unwrap()[0].cancel);
     tasks::close_deployment(&mut conn, deployment).await.unwrap();
     assert!(tasks::held(&mut conn, host).await.unwrap().is_empty());

@@ -35,6 +35,8 @@ pub struct Member {
     pub good: Option<Revision>,
     /// What the router was last proved to send it; `Unknown` where nobody ever looked.
     pub lane: Lane,
+    /// The balancer finds it good and nothing is known against it: it serves, whoever installed it.
+    pub answers: bool,
     /// It came from the group's provider.
     pub instance: bool,
 }
@@ -181,6 +183,7 @@ fn host_settings(group: &Group) -> HostSettings {
         health: group.health.clone(),
         hooks: group.hooks.clone(),
         shared: group.shared.iter().map(|shared| shared.path.clone()).collect(),
+        join_timeout: group.instances.as_ref().map_or(Millis::ZERO, |made| made.join_timeout),
         skip_offline: group.offline == crate::spec::group::OfflineHosts::Skip,
     }
 }

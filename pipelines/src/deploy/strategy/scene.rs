@@ -78,7 +78,7 @@ impl<'a> Scene<'a> {
             name: member.name.clone(),
             zone: self.zone_of(member),
             prior: member.good.clone(),
-            serving: member.serving.is_some() && member.alive,
+            serving: (member.serving.is_some() || member.answers) && member.alive,
             lane: if self.has_router { member.lane } else { Lane::Direct },
             provisioned: false,
             instance: member.instance,

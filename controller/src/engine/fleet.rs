@@ -1,0 +1,305 @@
+//! What a deployment is planned with: the group's hosts, its balancer as it is now, and the hosts that
+//! are to be made.
+
+use super::{Effects, Engine};
+use anyhow::Result;
+use pipelines::deploy::strategy::{Fleet, Member, PlanError, new_hosts};
+use pipelines::deploy::{Lane, PlanRouter, Unread};
+use pipelines::ids::{AgentId, DeploymentId};
+use pipelines::protocol::answer::{Answer, Check, Routed};
+use pipelines::protocol::report::Outcome;
+use pipelines::protocol::route::{Observe, Traffic};
+use pipelines::protocol::task::{Purpose, Work};
+use pipelines::spec::group::{Group, Provider};
+use pipelines::time::{Millis, Timestamp};
+use std::collections::BTreeMap;
+use store::deployments::Row;
+use store::groups::{self, HostRow};
+use store::tasks::{self, New};
+use store::{PgConnection, agents, deployments, instances};
+
+/// What a balancer said is believed for so long.
+const FRESH: Millis = Millis::from_secs(10);
+/// How long a balancer may take to say it.
+const SURVEY_TIMEOUT: Millis = Millis::from_secs(20);
+/// The balancer's own check is given at least this long.
+const READY_MIN: Millis = Millis::from_secs(30);
+
+/// Whether the fleet is known well enough to plan with.
+pub(super) enum Known {
+    Fleet(Box<Fleet>),
+    /// Nobody answered yet.
+    Unread(Unread, Box<Fleet>),
+    /// It cannot be planned with, and why.
+    No(PlanError),
+}
+
+/// The group's balancer and the agent beside it.
+struct Beside {
+    agent: AgentId,
+    alive: bool,
+}
+
+/// `may_start`: nothing else holds the deployment back, so that it is worth asking the balancer.
+pub(super) async fn look(
+    engine: &Engine,
+    conn: &mut PgConnection,
+    row: &Row,
+    group: &groups::Row,
+    hosts: &mut Vec<HostRow>,
+    (may_start, now): (bool, Timestamp),
+    effects: &mut Effects,
+) -> Result<Known> {
+    let spec = &group.spec.0;
+    let silence = engine.grace.silence(conn).await?;
+    let beside = match &spec.router {
+        None => None,
+        Some(router) => match agents::by_name(conn, router.balancer.agent(), silence).await? {
+            Some((agent, alive, _)) => Some(Beside { agent, alive }),
+            None => return Ok(Known::No(no_agent("router", router.balancer.agent()))),
+        },
+    };
+    let members = members(group, hosts, &BTreeMap::new());
+    let new = match announce(conn, row, group, members.len(), silence).await? {
+        Ok(new) => new,
+        Err(error) => return Ok(Known::No(error)),
+    };
+    let mut fleet = Fleet { members, new, router: None };
+    let Some(beside) = beside else { return Ok(Known::Fleet(Box::new(fleet))) };
+    fleet.router = router(spec, beside.agent, &fleet.members);
+    // A silent one is said by the engine, in its own words.
+    if !may_start || !beside.alive {
+        return Ok(Known::Fleet(Box::new(fleet)));
+    }
+    let survey = Survey { engine, row, group, agent: beside.agent };
+    match survey.ask(conn, &fleet, now, effects).await? {
+        Asked::Fresh => Ok(Known::Fleet(Box::new(fleet))),
+        Asked::Waits(since) => {
+            let whom = spec.router.as_ref().map_or("", |router| router.balancer.agent());
+            let (what, whom) = ("the state of the balancer".to_owned(), whom.to_owned());
+            Ok(Known::Unread(Unread { what, whom, since }, Box::new(fleet)))
+        }
+        Asked::Failed(message) => {
+            let text = format!("the balancer could not be read, so nothing was touched: {message}");
+            Ok(Known::No(PlanError(text)))
+        }
+        Asked::Answered(routed) => {
+            let answers = note(conn, group, &fleet.members, &routed).await?;
+            deployments::surveyed(conn, row.id()).await?;
+            *hosts = groups::hosts(conn, group.id, silence).await?;
+            fleet.members = self::members(group, hosts, &answers);
+            fleet.router = router(spec, beside.agent, &fleet.members);
+            Ok(Known::Fleet(Box::new(fleet)))
+        }
+    }
+}
+
+fn no_agent(key: &str, name: &str) -> PlanError {
+    PlanError(format!(
+        "`{key}` names the agent {name}, and there is none of that name; join one there, or correct the \
+         group"
+    ))
+}
+
+/// The hosts of the group as they stand now. `answers`: whom the balancer finds good.
+pub(super) fn members(
+    group: &groups::Row,
+    hosts: &[HostRow],
+    answers: &BTreeMap<AgentId, bool>,
+) -> Vec<Member> {
+    let selected = hosts
+        .iter()
+        .filter(|host| host.state == "active" && group.spec.0.hosts.matches(&host.tags.0));
+    // A host that is new to the group returns to what the group is on.
+    let base = group.base.as_ref().map(|base| base.0.clone());
+    let has_router = group.spec.0.router.is_some();
+    selected
+        .map(|host| Member {
+            id: AgentId(host.id),
+            name: host.name.clone(),
+            tags: host.tags.0.clone(),
+            alive: host.alive,
+            serving: host.revision.as_ref().map(|revision| revision.0.clone()),
+            good: host.good.as_ref().map(|good| good.0.clone()).or_else(|| base.clone()),
+            lane: match &host.lane {
+                _ if !has_router => Lane::Direct,
+                Some(lane) => lane.0,
+                None => Lane::Unknown,
+            },
+            answers: host.serving.is_none()
+                && answers.get(&AgentId(host.id)).copied().unwrap_or(false),
+            instance: host.instance,
+        })
+        .collect()
+}
+
+fn router(spec: &Group, agent: AgentId, members: &[Member]) -> Option<PlanRouter> {
+    let settings = spec.router.clone()?;
+    let check = settings.check;
+    let own = check.every.0 * u64::from(check.rise) * 5;
+    Some(PlanRouter {
+        agent,
+        name: settings.balancer.agent().to_owned(),
+        drain: spec.drain.timeout,
+        ready: READY_MIN.max(Millis(own)),
+        equal: usual_weight(members),
+        settings,
+    })
+}
+
+/// What most hosts in traffic have.
+fn usual_weight(members: &[Member]) -> u16 {
+    let mut counts = BTreeMap::<u16, usize>::new();
+    for member in members {
+        if let Lane::In { weight } = member.lane {
+            *counts.entry(weight).or_default() += 1;
+        }
+    }
+    let most = counts.into_iter().max_by_key(|(_, count)| *count);
+    most.map_or(PlanRouter::EQUAL, |(weight, _)| weight)
+}
+
+/// Announces the hosts the strategy wants made, once for each deployment.
+async fn announce(
+    conn: &mut PgConnection,
+    row: &Row,
+    group: &groups::Row,
+    members: usize,
+    silence: Millis,
+) -> Result<Result<Vec<(AgentId, String)>, PlanError>> {
+    let spec = &group.spec.0;
+    let wanted = match row.purpose() {
+        Purpose::Forward => new_hosts(spec, members) as usize,
+        // Back to a revision that proved itself, on the hosts there are.
+        Purpose::Rollback if members > 0 => 0,
+        Purpose::Rollback => new_hosts(spec, members) as usize,
+    };
+    let Some(made_of) = spec.instances.as_ref().filter(|_| wanted > 0) else {
+        return Ok(Ok(Vec::new()));
+    };
+    let mut known = instances::announced(conn, row.id()).await?;
+    let Provider::Docker(docker) = &made_of.provider;
+    if known.len() < wanted {
+        let Some((provider, ..)) = agents::by_name(conn, &docker.agent, silence).await? else {
+            return Ok(Err(no_agent("instances", &docker.agent)));
+        };
+        for number in known.len() + 1..=wanted {
+            let name = instance_name(&spec.name, row.id(), number);
+            let of = (group.id, row.id());
+            let id = instances::announce(conn, of, &name, &made_of.tags, provider).await?;
+            known.push((id, name));
+        }
+    }
+    known.truncate(wanted);
+    Ok(Ok(known))
+}
+
+/// Unlike any other host's, and short enough for a host's name.
+fn instance_name(group: &str, deployment: DeploymentId, number: usize) -> String {
+    let end = format!("-{deployment}-{number}");
+    let room = 63_usize.saturating_sub(end.len());
+    let stem: String = group.chars().take(room).collect();
+    format!("{stem}{end}")
+}
+
+/// Writes down what the balancer said, and returns whom it finds good.
+async fn note(
+    conn: &mut PgConnection,
+    group: &groups::Row,
+    members: &[Member],
+    routed: &Routed,
+) -> Result<BTreeMap<AgentId, bool>> {
+    let mut answers = BTreeMap::new();
+    for member in members {
+        let Some(seen) = routed.servers.iter().find(|seen| seen.name == member.name) else {
+            continue;
+        };
+        groups::record_traffic(conn, group.id, member.id, Lane::from(seen.traffic)).await?;
+        let reached = matches!(seen.traffic, Traffic::In { .. });
+        answers.insert(member.id, reached && seen.check == Check::Up);
+    }
+    Ok(answers)
+}
+
+/// The question to the agent beside the balancer.
+struct Survey<'a> {
+    engine: &'a Engine,
+    row: &'a Row,
+    group: &'a groups::Row,
+    agent: AgentId,
+}
+
+enum Asked {
+    /// Answered not long ago.
+    Fresh,
+    Waits(Timestamp),
+    Answered(Routed),
+    Failed(String),
+}
+
+impl Survey<'_> {
+    async fn ask(
+        &self,
+        conn: &mut PgConnection,
+        fleet: &Fleet,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) -> Result<Asked> {
+        let fresh = self.row.surveyed_at.is_some_and(|at| now < Timestamp(at) + FRESH);
+        if fresh {
+            return Ok(Asked::Fresh);
+        }
+        if let Some((task, since)) = deployments::survey(conn, self.row.id()).await? {
+            match tasks::answer(conn, task).await? {
+                None if now < since + SURVEY_TIMEOUT + SURVEY_TIMEOUT => {
+                    return Ok(Asked::Waits(since));
+                }
+                None => tasks::withdraw(conn, task).await?,
+                Some(outcome) => return Ok(Asked::from(outcome)),
+            }
+        }
+        let Some(settings) = &self.group.spec.0.router else { return Ok(Asked::Fresh) };
+        let servers = fleet.members.iter().map(|member| member.name.clone()).collect();
+        let work = Work::Survey(Observe { router: settings.clone(), servers });
+        let new = New {
+            work: &work,
+            needs: Vec::new(),
+            generation: 0,
+            epoch: self.engine.epoch,
+            timeout: SURVEY_TIMEOUT,
+        };
+        let id = self.row.id();
+        let task = tasks::ask(conn, self.agent, Some(id), &new).await?;
+        deployments::surveys(conn, id, task).await?;
+        effects.agents.insert(self.agent);
+        Ok(Asked::Waits(now))
+    }
+}
+
+impl Asked {
+    fn from(outcome: Outcome) -> Asked {
+        match outcome {
+            Outcome::Succeeded { answer: Some(Answer::Routed(routed)), .. } => {
+                Asked::Answered(routed)
+            }
+            Outcome::Failed { error, .. } => Asked::Failed(error.message),
+            Outcome::Succeeded { .. } | Outcome::Cancelled { .. } => {
+                Asked::Failed("it gave no answer".to_owned())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_has_a_name_a_host_can_have() {
+        let name = instance_name("shop", DeploymentId(12), 3);
+        assert_eq!(name, "shop-d-12-3");
+        let long = instance_name(&"g".repeat(64), DeploymentId(1_000_000), 40);
+        assert_eq!(long.len(), 63);
+        assert!(long.ends_with("-d-1000000-40") && pipelines::ids::is_name(&long), "{long}");
+    }
+}
