@@ -170,9 +170,16 @@ impl Turn<'_> {
         }
     }
 
-    /// Something ran that no older revision undoes: going back needs a person's word.
+    /// Something ran that no older revision undoes: going back needs a person's word. Or hosts that
+    /// served the earlier revision are gone: going back would leave too few, or none.
     fn is_past_return(&self) -> bool {
-        !self.plan.irreversible.is_empty() && self.state.hosts.values().any(|host| host.touched)
+        let ran = !self.plan.irreversible.is_empty()
+            && self.state.hosts.values().any(|host| host.touched);
+        let gone = self.plan.hosts.iter().filter(|planned| !planned.provisioned).any(|planned| {
+            let host = self.host(planned.id);
+            host.app == App::Absent || host.work.is_some_and(|w| w.stage == Stage::Dismissing)
+        });
+        ran || gone
     }
 
     pub(super) fn finish(&mut self, phase: Phase) {

@@ -7,7 +7,8 @@
 use super::faults::ROUTE_TRIES;
 use super::forward::Moves;
 use super::host::{App, Excluded, Fault, Host, Lane, Stage, Work};
-use super::plan::PlanHost;
+use super::plan::{PlanHost, Share};
+use super::share;
 use super::state::Phase;
 use super::turn::{Progress, Turn};
 use crate::ids::AgentId;
@@ -30,9 +31,11 @@ pub(super) fn is_changed(turn: &Turn<'_>) -> bool {
 /// goes away.
 pub(super) fn tidy(turn: &mut Turn<'_>) {
     let mut moves = Moves::default();
+    // Where all traffic was given to the new hosts, the others have none to get back.
+    let switched = share::in_force(turn) == Some(Share::Percent(100));
     for planned in &turn.plan.hosts {
         let host = turn.host(planned.id);
-        if host.app == App::Before && host.excluded.is_none() {
+        if host.app == App::Before && host.excluded.is_none() && !switched {
             restore(turn, planned, &mut moves);
         } else if planned.provisioned && !matches!(host.app, App::Absent | App::New) {
             take_away(turn, planned, &mut moves);

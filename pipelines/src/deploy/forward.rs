@@ -26,6 +26,7 @@ pub(super) fn skip_done(turn: &mut Turn<'_>) {
             }),
             Step::Install { hosts, enter, .. } => {
                 hosts.iter().all(|id| is_installed(turn.host(*id), *enter))
+                    && owed(turn).next().is_none()
             }
             Step::Shift { share } => share::is_reached(turn, *share),
             Step::Hold { time, judge } => is_over(turn, *time, judge.as_ref()),
@@ -81,6 +82,16 @@ fn is_installed(host: &Host, enter: Enter) -> bool {
     host.app == App::New && placed
 }
 
+/// Hosts of earlier steps that are wanted again.
+fn owed(turn: &Turn<'_>) -> impl Iterator<Item = AgentId> {
+    let behind = &turn.plan.steps[..turn.state.step];
+    let installed = behind.iter().filter(|step| matches!(step, Step::Install { .. }));
+    installed.flat_map(|step| step.hosts().iter().copied()).filter(|id| {
+        let host = turn.host(*id);
+        host.app != App::New && host.fault.is_none() && host.excluded.is_none()
+    })
+}
+
 fn provision(turn: &mut Turn<'_>, hosts: &[AgentId]) {
     if turn.state.paused.is_some() {
         return;
@@ -97,13 +108,14 @@ fn provision(turn: &mut Turn<'_>, hosts: &[AgentId]) {
 fn install(turn: &mut Turn<'_>, hosts: &[AgentId], width: u32, enter: Enter) {
     let mut moves = Moves::default();
     let mut progress = Progress::Done;
-    for id in hosts {
+    let hosts: Vec<AgentId> = owed(turn).chain(hosts.iter().copied()).collect();
+    for id in &hosts {
         let plan = turn.plan;
         let Some(planned) = plan.host(*id) else { continue };
         if is_installed(turn.host(*id), enter) {
             continue;
         }
-        let moved = install_one(turn, planned, hosts, (width, enter), &mut moves);
+        let moved = install_one(turn, planned, &hosts, (width, enter), &mut moves);
         if moved == Progress::Working || progress == Progress::Done {
             progress = moved;
         }
@@ -193,6 +205,8 @@ fn install_one(
         };
     }
     match host.lane {
+        // A second try is new work, and no work begins while it is paused.
+        _ if host.touched && turn.state.paused.is_some() => return Progress::Blocked,
         Lane::Direct | Lane::Out | Lane::Gone => {
             let parts = Turn::update_parts(host);
             turn.send(id, Stage::Updating, Purpose::Forward, &parts);

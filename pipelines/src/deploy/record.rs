@@ -42,8 +42,8 @@ pub(super) fn record(
             decision_of_a_person(plan, state, event);
         }
         Event::Retry { host, .. } => {
-            if let (Phase::Running, Some(host)) = (state.phase, state.hosts.get_mut(host)) {
-                host.fault = None;
+            if state.phase == Phase::Running {
+                retry(plan, state, *host, now);
             }
         }
         Event::Exclude { by, host, reason } => exclude(state, *host, by, reason),
@@ -75,6 +75,33 @@ fn decision_of_a_person(plan: &Plan, state: &mut State, event: &Event) {
         _ => return,
     };
     state.cause.get_or_insert(cause);
+}
+
+/// A failed host is wanted again. Where its step is behind the deployment, the last one that installs
+/// takes it up, and what came after that is done again: shares, holds, approvals.
+fn retry(plan: &Plan, state: &mut State, id: AgentId, now: Timestamp) {
+    let Some(planned) = plan.host(id) else { return };
+    let (step, of) = (state.step, |step: &Step| step.hosts().contains(&id));
+    let Some(host) = state.hosts.get_mut(&id) else { return };
+    if host.fault.is_none() || host.work.is_some() || host.excluded.is_some() {
+        return;
+    }
+    let missing = planned.provisioned && matches!(host.app, App::Absent | App::Unknown);
+    if missing && !plan.steps.get(step).is_some_and(of) {
+        return;
+    }
+    host.fault = None;
+    let installs = |step: &Step| matches!(step, Step::Install { .. });
+    let own = plan.steps.iter().position(|step| installs(step) && of(step));
+    let before = plan.steps.iter().take(step + 1).rposition(installs);
+    if let (false, Some(own), Some(last)) = (missing, own, before)
+        && own <= step
+        && last < step
+    {
+        state.step = last;
+        state.step_since = now;
+        state.approved_by = None;
+    }
 }
 
 /// A host that is being worked on is not let out half-way.

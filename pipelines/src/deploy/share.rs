@@ -3,6 +3,7 @@
 use super::forward::sides;
 use super::host::{App, Lane, Stage};
 use super::plan::{Share, Step};
+use super::state::Cause;
 use super::turn::Turn;
 use crate::ids::AgentId;
 use crate::protocol::route::Traffic;
@@ -24,11 +25,11 @@ pub struct Weights {
 /// be met exactly errs on the side of the old hosts. `equal`: the weight where only one side is left.
 #[must_use]
 pub fn weights(percent: u32, new: usize, old: usize, equal: u16) -> Weights {
-    if percent >= 100 || old == 0 {
-        return Weights { new: equal, reached: new, old: 0 };
-    }
     if percent == 0 || new == 0 {
         return Weights { new: 0, reached: 0, old: equal };
+    }
+    if percent >= 100 || old == 0 {
+        return Weights { new: equal, reached: new, old: 0 };
     }
     // As many of them as can be given their share; with a small share of many hosts, rounding down to
     // whole weights would eat too much of it.
@@ -149,12 +150,27 @@ pub(super) fn is_reached(turn: &Turn<'_>, share: Share) -> bool {
         .hosts
         .values()
         .all(|host| host.excluded.is_some() || (!host.unsettled && host.work.is_none()));
-    turn.state.routes.is_empty() && settled && differences(turn, share).is_empty()
+    turn.state.routes.is_empty()
+        && settled
+        && !lacks_new(turn, share)
+        && differences(turn, share).is_empty()
+}
+
+/// Whether nobody is left to be given the new revision's share.
+fn lacks_new(turn: &Turn<'_>, share: Share) -> bool {
+    let wanted = matches!(share, Share::Percent(percent) if percent > 0);
+    wanted && turn.plan.router.is_some() && sides(turn, share).0.is_empty()
 }
 
 /// One order for all of it: with several, there would be moments with shares nobody asked for.
 pub(super) fn shift(turn: &mut Turn<'_>, share: Share) {
     if turn.state.is_busy() {
+        return;
+    }
+    if lacks_new(turn, share) {
+        if turn.state.paused.is_none() {
+            turn.state.cause = Some(Cause::NobodyNew);
+        }
         return;
     }
     let wanted = differences(turn, share);
@@ -167,8 +183,8 @@ pub(super) fn shift(turn: &mut Turn<'_>, share: Share) {
         }
         return;
     }
-    // More weight only onto hosts whose agents can still speak for them.
     let (new, _) = sides(turn, Share::Percent(100));
+    // More weight only onto hosts whose agents can still speak for them.
     let silent = new.iter().any(|id| !turn.facts.is_alive(*id));
     if turn.state.paused.is_some() || silent {
         return;

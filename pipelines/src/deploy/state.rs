@@ -112,6 +112,8 @@ pub enum Cause {
         available: u32,
         min_healthy: u32,
     },
+    /// Every host on the new revision failed or fell silent before it was given traffic.
+    NobodyNew,
     Stopped {
         by: String,
         reason: String,
@@ -245,6 +247,9 @@ impl std::fmt::Display for Cause {
                 f,
                 "{available} hosts are in service and the group asks for at least {min_healthy}, so \
                  none may be taken out; bring hosts back or lower min-healthy"
+            ),
+            Cause::NobodyNew => f.write_str(
+                "no host on the new revision is left that could be given traffic; look at why they failed",
             ),
             Cause::Stopped { by, reason } if reason.is_empty() => write!(f, "stopped by {by}"),
             Cause::Stopped { by, reason } => write!(f, "stopped by {by}: {reason}"),

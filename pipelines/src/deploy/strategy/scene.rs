@@ -120,23 +120,25 @@ pub(super) fn hold(time: Millis) -> Step {
     Step::Hold { time, judge: None }
 }
 
-/// Hosts that serve nothing first (they can only improve), then round-robin over zones, by name.
+/// Hosts that serve nothing first (they can only improve), then round-robin over zones, by name. Silent
+/// ones last: no probe of the new revision waits for them.
 fn in_order<'m>(members: &'m [Member], tag: Option<&str>) -> Vec<&'m Member> {
     let tag = tag.unwrap_or("zone");
     let mut rank_in_zone = BTreeMap::<Option<&str>, usize>::new();
     let mut by_name: Vec<&Member> = members.iter().collect();
     by_name.sort_by_cached_key(|member| natural(&member.name));
-    let mut keyed: Vec<(bool, usize, &Member)> = by_name
+    let mut keyed: Vec<((bool, bool, usize), &Member)> = by_name
         .into_iter()
         .map(|member| {
             let zone = member.tags.get(tag).map(String::as_str);
             let rank = rank_in_zone.entry(zone).or_default();
             *rank += 1;
-            (member.serving.is_some(), *rank, member)
+            let serves = member.serving.is_some() || member.answers;
+            ((!member.alive, serves, *rank), member)
         })
         .collect();
-    keyed.sort_by_key(|(serving, rank, _)| (*serving, *rank));
-    keyed.into_iter().map(|(_, _, member)| member).collect()
+    keyed.sort_by_key(|(key, _)| *key);
+    keyed.into_iter().map(|(_, member)| member).collect()
 }
 
 /// `host-2` before `host-10`.

@@ -3,6 +3,7 @@
 use crate::command::Command;
 use crate::deploy::event::{MonitorState, StepVerdict, Verdict};
 use crate::deploy::{Event, Facts, Phase, Plan, State, Step, step};
+use crate::ids::AgentId;
 use crate::protocol::route::Traffic;
 use crate::protocol::task::Part;
 use crate::sim::{Engine, Faults, Settings, play};
@@ -158,13 +159,25 @@ fn no_drain(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Ou
 fn double_weight(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
     step(p, s, f, e, now, c);
     let shares = s.phase == Phase::Running && p.is_weighted();
-    for command in c.iter_mut().filter(|_| shares) {
-        let Command::Route { orders, .. } = command else { continue };
-        for (id, traffic) in orders.iter_mut() {
-            let new = s.hosts[id].app == crate::deploy::App::New;
-            if let (true, Traffic::In { weight }) = (new, traffic) {
+    let new: Vec<_> = s
+        .hosts
+        .iter()
+        .filter(|(_, h)| h.app == crate::deploy::App::New)
+        .map(|(id, _)| *id)
+        .collect();
+    let double = |orders: &mut Vec<(AgentId, Traffic)>| {
+        for (_, traffic) in orders.iter_mut().filter(|(id, _)| new.contains(id)) {
+            if let Traffic::In { weight } = traffic {
                 *weight = (*weight * 2).min(256);
             }
+        }
+    };
+    // In its own notes as well: it lies to nobody.
+    for command in c.iter_mut().filter(|_| shares) {
+        let Command::Route { attempt, orders, .. } = command else { continue };
+        double(orders);
+        for noted in s.routes.iter_mut().filter(|noted| noted.attempt == *attempt) {
+            noted.orders.clone_from(orders);
         }
     }
 }
