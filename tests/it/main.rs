@@ -1,6 +1,7 @@
 //! Stories: what people live through, on the real controller, real agents, real Docker, git and
 //! Postgres. Each has a world of its own.
 
+mod behind_a_balancer;
 mod controller_dies;
 mod delivery;
 mod host_in_trouble;

@@ -74,6 +74,26 @@ impl Revision {
         Revision { validate, ..Revision::good(version) }
     }
 
+    /// A shop that answers on port 8080 with its version.
+    #[must_use]
+    pub fn web(version: &str) -> Revision {
+        let stop =
+            "start-stop-daemon --stop --oknodo --retry 5 --remove-pidfile --pidfile /run/shop.pid";
+        let start = "start-stop-daemon --start --background --make-pidfile --pidfile /run/shop.pid \
+                     --exec /bin/busybox -- httpd -f -p 8080 -h /srv/shop";
+        let validate = format!(
+            "for try in $(seq 50); do\n  \
+             [ \"$(timeout 2 busybox wget -q -O - http://127.0.0.1:8080/version.txt)\" = {version} ] && exit 0\n  \
+             sleep 0.1\ndone\nexit 1"
+        );
+        Revision {
+            stop: stop.to_owned(),
+            start: start.to_owned(),
+            validate,
+            ..Revision::good(version)
+        }
+    }
+
     /// Lines that wait until a file appears on the host, so that a story decides how long a hook runs.
     #[must_use]
     pub fn until(file: &str) -> String {

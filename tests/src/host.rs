@@ -184,6 +184,52 @@ pub fn gateway() -> String {
     address.expect("an address on docker0: is the Docker engine running?").to_owned()
 }
 
+/// The image of a host that a deployment makes: the usual one with the agent in it.
+///
+/// # Panics
+/// When Docker refuses.
+#[must_use]
+pub fn instance_image() -> String {
+    let base = std::env::var("PIPEYARD_HOST_IMAGE");
+    let base = base.unwrap_or_else(|_| "debian:bookworm-slim".to_owned());
+    let directory = tempfile::tempdir().expect("a directory for the image");
+    let agent = directory.path().join("pipeyard-agent");
+    std::fs::copy(programs::path("pipeyard-agent"), agent).expect("copying the agent");
+    let text = format!(
+        "FROM {base}\nCOPY pipeyard-agent /usr/local/bin/\nENTRYPOINT [\"/bin/sh\", \"-c\", \
+         \"mkdir -p /witness; while :; do pipeyard-agent run; sleep 0.1; done\"]\n"
+    );
+    std::fs::write(directory.path().join("Dockerfile"), text).expect("writing a Dockerfile");
+    let name = "pipeyard-story-instance".to_owned();
+    docker(&["build", "--quiet", "--tag", &name, &directory.path().display().to_string()]);
+    name
+}
+
+/// The hosts that deployments of a group have made; none of them outlives the story.
+pub struct Instances {
+    pub group: String,
+}
+
+impl Instances {
+    /// Their names, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let filter = format!("label=pipeyard.instance.group={}", self.group);
+        let list = docker(&["ps", "--all", "--filter", &filter, "--format", "{{.Names}}"]);
+        let mut names: Vec<String> = list.lines().map(str::to_owned).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Instances {
+    fn drop(&mut self) {
+        for name in self.names() {
+            let _ = Command::new("docker").args(["rm", "--force", "--volumes", &name]).output();
+        }
+    }
+}
+
 fn docker(arguments: &[&str]) -> String {
     let output = Command::new("docker").args(arguments).output().expect("running docker");
     let said = String::from_utf8_lossy(&output.stderr);

@@ -2,6 +2,7 @@
 //! a client for what people do. Stories in `it/` are told with it.
 
 pub mod api;
+pub mod balancer;
 pub mod controller;
 pub mod files;
 pub mod forge;

@@ -1,9 +1,10 @@
 //! A small installation: one controller, one builder, some hosts, one developer.
 
 use crate::api::Api;
+use crate::balancer::Balancer;
 use crate::controller::Controller;
-use crate::files::{GROUP, PIPELINE};
-use crate::host::{Builder, Host, gateway};
+use crate::files::{GROUP, PIPELINE, Revision};
+use crate::host::{Builder, Host, Instances, gateway, instance_image};
 use crate::postgres::Postgres;
 use crate::repository::Repository;
 use crate::wait;
@@ -19,7 +20,14 @@ pub struct Options {
     pub silence: u64,
     /// A Postgres the story can restart, instead of the controller's own.
     pub own_postgres: bool,
+    /// The hosts are tagged `set: blue` and `set: green` by turns.
+    pub sets: bool,
+    /// Where instances are made it has to be another one in every story: hosts are named after it.
+    pub group_name: String,
+    /// HAProxy on this machine, with an agent beside it.
+    pub balancer: bool,
     pub pipeline: String,
+    /// `SOCKET` stands for the balancer's admin socket, `INSTANCE` for an image that holds the agent.
     pub group: String,
 }
 
@@ -29,6 +37,9 @@ impl Default for Options {
             hosts: 2,
             silence: 30,
             own_postgres: false,
+            sets: false,
+            group_name: "production".to_owned(),
+            balancer: false,
             pipeline: PIPELINE.to_owned(),
             group: GROUP.to_owned(),
         }
@@ -37,8 +48,10 @@ impl Default for Options {
 
 /// Fields are dropped in order: agents first, the controller next, its database last.
 pub struct World {
+    pub instances: Instances,
     pub hosts: Vec<Host>,
     pub builder: Builder,
+    pub balancer: Option<Balancer>,
     pub api: Api,
     pub repository: Repository,
     pub controller: Controller,
@@ -66,30 +79,96 @@ impl World {
         let world = world.trim_start_matches('.').to_owned();
         let builder_token = api.join_token("build", json!({})).await;
         let builder = Builder::start(directory.path(), &controller.agents_url(), &builder_token);
-        let host_token = api.join_token("deploy", json!({ "role": "web" })).await;
+        let mut tokens = Vec::new();
+        for set in ["blue", "green"] {
+            let tags = match options.sets {
+                true => json!({ "role": "web", "set": set }),
+                false => json!({ "role": "web" }),
+            };
+            tokens.push(api.join_token("deploy", tags).await);
+        }
         let hosts = (1..=options.hosts)
             .map(|number| {
                 let name = format!("host-{number}");
                 let witness = directory.path().join("witness").join(&name);
-                Host::start(&world, &name, &controller.agents_url(), &host_token, witness)
+                let token = &tokens[(number - 1) % 2];
+                Host::start(&world, &name, &controller.agents_url(), token, witness)
             })
             .collect();
+        let balancer = if options.balancer {
+            let token = api.join_token("deploy", json!({ "role": "balancer" })).await;
+            Some(Balancer::start(directory.path(), &controller.agents_url(), &token).await)
+        } else {
+            None
+        };
         let remote = format!("http://git:{}@127.0.0.1:{}/git/shop.git", api.token, controller.port);
         let world = World {
+            instances: Instances { group: options.group_name.clone() },
             hosts,
             builder,
+            balancer,
             api,
             repository: Repository::new(remote),
             controller,
             postgres,
             directory,
         };
-        world.wait_for_agents(options.hosts + 1).await;
-        let files =
-            [("pipeline.yml", options.pipeline.as_str()), ("group.yml", options.group.as_str())];
-        let (status, answer) = world.api.apply(&files).await;
+        world.wait_for_agents(options.hosts + 1 + usize::from(options.balancer)).await;
+        let (status, answer) = world
+            .api
+            .apply(&[
+                ("pipeline.yml", &world.renamed(&options.pipeline)),
+                ("group.yml", &world.group(&options.group)),
+            ])
+            .await;
         assert!(status.is_success(), "apply: {status} {answer}");
         world
+    }
+
+    fn renamed(&self, text: &str) -> String {
+        text.replace("group: production", &format!("group: {}", self.instances.group))
+    }
+
+    /// A group file with its placeholders filled in.
+    fn group(&self, text: &str) -> String {
+        let socket = self.balancer.as_ref().map(|balancer| balancer.socket().display().to_string());
+        let text = self.renamed(text).replace("SOCKET", &socket.unwrap_or_default());
+        if text.contains("INSTANCE") {
+            return text.replace("INSTANCE", &instance_image());
+        }
+        text
+    }
+
+    /// Applies another version of the group.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn regroup(&self, text: &str) {
+        let (status, answer) = self.api.apply(&[("group.yml", &self.group(text))]).await;
+        assert!(status.is_success(), "apply: {status} {answer}");
+    }
+
+    /// Commits and pushes a revision and waits for the end of its run.
+    pub async fn deliver(&self, revision: &Revision, run: usize) -> serde_json::Value {
+        self.repository.commit(revision, &revision.version);
+        self.repository.push();
+        let run = self.api.run_number(run).await;
+        self.api.run_end(&run).await
+    }
+
+    /// The hosts that deployments of a group have made, in order.
+    #[must_use]
+    pub fn instances(&self) -> Vec<String> {
+        self.instances.names()
+    }
+
+    /// The balancer.
+    ///
+    /// # Panics
+    /// When the story has none.
+    #[must_use]
+    pub fn balancer(&self) -> &Balancer {
+        self.balancer.as_ref().expect("a story with a balancer")
     }
 
     async fn wait_for_agents(&self, count: usize) {

@@ -49,6 +49,7 @@ pub(super) async fn join(
     })?;
     tx.commit().await?;
     tracing::info!(agent = request.name, role = role.as_str(), "an agent joined");
+    controller.wakes.engine();
     controller.wakes.pages();
     Ok(Json(JoinReply { agent, role, name: request.name, credential, tags }))
 }

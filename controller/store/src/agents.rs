@@ -1,7 +1,7 @@
 //! Agents, the tokens they join with, and when they were last heard.
 
 use crate::tokens;
-use ::pipelines::ids::AgentId;
+use ::pipelines::ids::{AgentId, DeploymentId};
 use ::pipelines::protocol::join::{JoinRequest, Role};
 use ::pipelines::protocol::poll::Installed;
 use ::pipelines::time::{Millis, Timestamp};
@@ -178,10 +178,10 @@ impl Expected<'_> {
         conn: &mut PgConnection,
         credential_hash: &[u8],
     ) -> sqlx::Result<Option<AgentId>> {
-        let id: Option<i64> = sqlx::query_scalar(
+        let joined: Option<(i64, Option<i64>)> = sqlx::query_as(
             "update agents set state = 'active', tags = $3, version = $4, credential_hash = $5,
                                join_key = $6, address = $7, joined_at = now(), seen_at = now()
-             where id = $1 and name = $2 and state = 'expected' returning id",
+             where id = $1 and name = $2 and state = 'expected' returning id, made_for",
         )
         .bind(self.id)
         .bind(&self.request.name)
@@ -190,9 +190,14 @@ impl Expected<'_> {
         .bind(credential_hash)
         .bind(self.join_key)
         .bind(self.address)
-        .fetch_optional(conn)
+        .fetch_optional(&mut *conn)
         .await?;
-        Ok(id.map(AgentId))
+        // Somebody waits for just this.
+        if let Some((_, Some(deployment))) = joined {
+            let tick = ::pipelines::deploy::Event::Tick;
+            crate::inbox::post_deployment(conn, DeploymentId(deployment), &tick).await?;
+        }
+        Ok(joined.map(|(id, _)| AgentId(id)))
     }
 }
 

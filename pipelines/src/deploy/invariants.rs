@@ -122,7 +122,7 @@ impl Check<'_> {
         match purpose {
             Purpose::Forward => {
                 self.must(after.phase == Phase::Running, "forward work while not running");
-                let goes_on = was.is_begun(planned) || was.unsettled;
+                let goes_on = was.is_begun(planned) || was.unsettled || was.work.is_some();
                 let settles =
                     parts.iter().all(|p| matches!(p, Part::AfterAllow | Part::AfterBlock));
                 let paused = before.paused.is_some() && after.paused.is_some();
@@ -196,7 +196,7 @@ impl Check<'_> {
                 .is_some_and(|host| host.is_in() && host.is_sound(planned))
         });
         // A first deployment that is undone leaves nothing, as there was nothing.
-        let first = !plan.hosts.iter().any(|planned| planned.serving);
+        let first = !plan.hosts.iter().any(PlanHost::had_traffic);
         let was_reached = was_reached && !first;
         let floor = plan.limits.min_healthy.min(plan.limits.rollback_min_healthy);
         self.must(

@@ -181,6 +181,14 @@ pub struct HostSettings {
     pub skip_offline: bool,
 }
 
+impl PlanHost {
+    /// Whether somebody would have missed it when the plan was made.
+    #[must_use]
+    pub fn had_traffic(&self) -> bool {
+        self.serving && !matches!(self.lane, Lane::Out | Lane::Gone)
+    }
+}
+
 impl Plan {
     #[must_use]
     pub fn host(&self, id: AgentId) -> Option<&PlanHost> {

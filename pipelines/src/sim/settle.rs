@@ -5,7 +5,7 @@ use super::play::{LEASE, Play};
 use super::scenario::{ROUTER, version_of};
 use super::word::Word;
 use crate::command::{Command, Serving};
-use crate::deploy::{Event, HostOutcome, Lane, RouteOutcome};
+use crate::deploy::{Event, HostOutcome, Lane, PlanHost, RouteOutcome};
 use crate::ids::AgentId;
 
 impl Play<'_> {
@@ -152,7 +152,7 @@ impl Play<'_> {
                 let limits = &self.plan.limits;
                 let lone = limits.min_healthy == 0
                     || limits.rollback_min_healthy == 0
-                    || !self.plan.hosts.iter().any(had_traffic);
+                    || !self.plan.hosts.iter().any(PlanHost::had_traffic);
                 if before > 0 && self.reached() == 0 && !lone && outcome == RouteOutcome::Applied {
                     self.broken("I15", "nobody is left to send traffic to");
                 }
@@ -272,9 +272,4 @@ impl Play<'_> {
             None => Lane::Out,
         }
     }
-}
-
-/// Whether somebody would miss it: what had no traffic before leaves nobody without an answer.
-fn had_traffic(planned: &crate::deploy::PlanHost) -> bool {
-    planned.serving && !matches!(planned.lane, Lane::Out | Lane::Gone)
 }
