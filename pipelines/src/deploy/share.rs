@@ -72,11 +72,13 @@ fn is_more(percent: u32, of: &Weights, old: usize) -> bool {
 fn differences(turn: &Turn<'_>, share: Share) -> Vec<(AgentId, Traffic)> {
     let (new, old) = sides(turn, share);
     let mut orders = split_orders(turn, share, &new, &old);
-    // A host that failed on the new revision gets nothing until somebody mends it.
+    // A host that failed on the new revision gets nothing until somebody mends it; nor may it have
+    // something that nobody knows of.
     let failed = turn.plan.hosts.iter().map(|planned| planned.id).filter(|id| {
         let host = turn.host(*id);
         let left_out = host.fault.is_some() || host.excluded.is_some();
-        left_out && host.app != App::Before && host.is_in()
+        let may_have = host.is_in() || (host.lane == Lane::Unknown && host.fault.is_some());
+        left_out && host.app != App::Before && may_have
     });
     orders.extend(failed.map(|id| (id, Traffic::Out)));
     orders
@@ -145,11 +147,10 @@ pub(super) fn is_reached(turn: &Turn<'_>, share: Share) -> bool {
     if turn.plan.router.is_none() {
         return true;
     }
-    let settled = turn
-        .state
-        .hosts
-        .values()
-        .all(|host| host.excluded.is_some() || (!host.unsettled && host.work.is_none()));
+    let settled = turn.state.hosts.values().all(|host| {
+        let left_out = host.excluded.is_some() || host.fault.is_some();
+        host.work.is_none() && (left_out || !host.unsettled)
+    });
     turn.state.routes.is_empty()
         && settled
         && !lacks_new(turn, share)
