@@ -1,6 +1,7 @@
 # All of these run without asking, from a fresh clone on Debian or Ubuntu with a Rust toolchain.
 #
 #   make demo          the whole story once; KEEP=1 leaves it running, PROFILE=release for real speed
+#   make demo-canary   strategies behind HAProxy under load; KEEP=1 and PROFILE=release as above
 #   make demo-stop     ends a demo that was kept, and leaves nothing behind
 #   make test          every test
 #   make check         format, lints, tidy
@@ -9,10 +10,13 @@
 #   make bench         the figures, as ratios to a baseline
 #   make setup         what demo and test install
 
-.PHONY: demo demo-stop test check sim fuzz bench setup
+.PHONY: demo demo-canary demo-stop test check sim fuzz bench setup
 
 demo:
 	@KEEP='$(KEEP)' PROFILE='$(PROFILE)' scripts/demo.sh
+
+demo-canary:
+	@KEEP='$(KEEP)' PROFILE='$(PROFILE)' scripts/demo-canary.sh
 
 demo-stop:
 	@scripts/demo.sh stop

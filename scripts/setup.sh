@@ -39,6 +39,7 @@ missing_for() {
         balancer)
             have_server haproxy || echo haproxy
             have_server nginx || echo nginx
+            have socat || echo socat
             ;;
         browser)
             have chromium || have chromium-browser || have google-chrome || echo chromium

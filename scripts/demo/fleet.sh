@@ -71,7 +71,7 @@ build_programs() {
     # Copies: a build during a kept demo must not change what runs, and hosts see nothing else.
     bin=$work/bin
     mkdir -p "$bin"
-    cp "$target/$directory"/{pipeyard-controller,pipeyard-agent,pipectl} "$bin/"
+    cp "$target/$directory"/{pipeyard-controller,pipeyard-agent,pipectl,pipeyard-load} "$bin/"
     PATH="$bin:$PATH"
 }
 programs_version() { "$bin/pipectl" --version; }
@@ -154,6 +154,9 @@ start_builder() {
         --join-token "$(join_token build 1)" --name "$builder"
 }
 
+# A demo of its own may say something else.
+host_tags() { echo "host=$1"; }
+
 start_hosts() {
     local token host image
     image=$(cat "$work/run/host-image")
@@ -163,7 +166,7 @@ start_hosts() {
             --hostname "$host" --network "$network" \
             --volume "$bin/pipeyard-agent:/usr/local/bin/pipeyard-agent:ro" \
             "$image" pipeyard-agent run --state-dir /var/lib/pipeyard-agent \
-            --url "$url" --join-token "$token" --name "$host" --tag "host=$host" >/dev/null
+            --url "$url" --join-token "$token" --name "$host" --tag "$(host_tags "$host")" >/dev/null
     done
 }
 
