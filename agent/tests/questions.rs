@@ -236,6 +236,23 @@ async fn what_is_shared_is_made_once_and_never_removed_or_replaced() {
     host.deploy(&[("appspec.yml", APPSPEC), ("app/index", "4")]).await.succeeded();
     assert_eq!(host.read("app/uploads/seed").as_deref(), Some("1"));
 
+    // A directory that is only named is made, once; a file is somebody else's to make.
+    let logs = host.path("logs").display().to_string();
+    let named = |d: &mut Deploy| {
+        d.shared = vec![logs.clone()];
+        d.shared_directories = vec![logs.clone()];
+    };
+    let v5 = [("appspec.yml", APPSPEC), ("app/index", "5")];
+    let done = host.deploy_with(&v5, named).await;
+    done.succeeded();
+    assert!(
+        host.path("logs").is_dir() && done.log.contains("which the group shares"),
+        "{}",
+        done.log
+    );
+    let again = host.deploy_with(&v5, named).await;
+    assert!(!again.log.contains("made "), "{}", again.log);
+
     // A file where the shared directory's parent is would take it along.
     let over = [
         ("appspec.yml", "version: 0.0\nos: linux\nfiles: [{source: app, destination: $HOST}]\n"),

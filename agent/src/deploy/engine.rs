@@ -221,6 +221,9 @@ impl Job<'_> {
         target: &Arc<Target>,
         record: &mut Recorder<'_>,
     ) -> Result<String, Stop> {
+        for directory in &self.deploy.shared_directories {
+            self.make_shared(directory).await?;
+        }
         // Planned anew: a script may have changed the bundle or the host meanwhile.
         let (plan, problems) = self.plan(target).await?;
         self.none_of(&problems).await?;
@@ -231,6 +234,21 @@ impl Job<'_> {
         let message = format!("{files} files installed, {bytes} bytes");
         self.say("Install", &message).await;
         Ok(message)
+    }
+
+    /// It belongs to no release, so nothing takes it back.
+    async fn make_shared(&self, path: &str) -> Result<(), Stop> {
+        let directory = PathBuf::from(path);
+        if directory.exists() {
+            return Ok(());
+        }
+        let made = blocking(move || std::fs::create_dir_all(&directory)).await?;
+        made.map_err(|e| {
+            let text = format!("cannot make the group's shared directory {path}: {e}");
+            Fault::new(ErrorCode::InstallFailed, text)
+        })?;
+        self.say("Install", &format!("made {path}, which the group shares")).await;
+        Ok(())
     }
 
     pub fn stand(&self) -> Stand {

@@ -28,6 +28,7 @@ pub(crate) fn deploy_task(id: i64, group: &str, epoch: u64, generation: u64) -> 
             health: None,
             hooks: HooksPolicy::default(),
             shared: Vec::new(),
+            shared_directories: Vec::new(),
             pinned: Vec::new(),
         }),
     }

@@ -213,6 +213,7 @@ pub fn deploy(id: i64, bundle: Artifact) -> Deploy {
         health: None::<Health>,
         hooks: HooksPolicy::default(),
         shared: Vec::new(),
+        shared_directories: Vec::new(),
         pinned: Vec::new(),
     }
 }

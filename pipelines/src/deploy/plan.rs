@@ -175,6 +175,9 @@ pub struct HostSettings {
     pub health: Option<Health>,
     pub hooks: HooksPolicy,
     pub shared: Vec<String>,
+    /// Those of them that are made where they are absent.
+    #[serde(default)]
+    pub shared_directories: Vec<String>,
     /// For an instance, from its launch until its agent speaks.
     pub join_timeout: Millis,
     /// A host whose agent is silent at the start is left out instead of failing the deployment.

@@ -208,6 +208,9 @@ pub struct Deploy {
     /// Absolute paths that outlive every revision: no deployment removes or replaces what is below.
     #[serde(default)]
     pub shared: Vec<String>,
+    /// Those of them that are directories: made before the first installation where they are absent.
+    #[serde(default)]
+    pub shared_directories: Vec<String>,
     /// Digests that must not be pruned whatever `keep_releases` says (rollback targets).
     pub pinned: Vec<Digest>,
 }

@@ -190,6 +190,7 @@ pub fn deploy_work() -> pipelines::protocol::task::Deploy {
         keep_bytes: None,
         hooks: pipelines::spec::group::HooksPolicy::default(),
         shared: Vec::new(),
+        shared_directories: Vec::new(),
         parts: pipelines::protocol::task::Part::WITHOUT_ROUTER.to_vec(),
         health: None,
         pinned: Vec::new(),

@@ -184,6 +184,7 @@ fn wish(args: &LocalArgs, id: i64, bundle: Artifact) -> Deploy {
         health: None,
         hooks: HooksPolicy::default(),
         shared: Vec::new(),
+        shared_directories: Vec::new(),
         pinned: Vec::new(),
     }
 }

@@ -220,6 +220,7 @@ fn host_work(
         health: plan.host.health.clone(),
         hooks: plan.host.hooks.clone(),
         shared: plan.host.shared.clone(),
+        shared_directories: plan.host.shared_directories.clone(),
         pinned: prior.map(|prior| prior.bundle.digest.clone()).into_iter().collect(),
     }
 }

@@ -17,7 +17,7 @@ use super::plan::{HostSettings, Limits, Plan, PlanHost, PlanRouter, RollbackOn, 
 use crate::ids::{AgentId, DeploymentId};
 use crate::protocol::task::{Purpose, Revision};
 use crate::spec::group::RollbackOn as On;
-use crate::spec::group::{Group, Strategy};
+use crate::spec::group::{Group, SharedKind, Strategy};
 use crate::time::Millis;
 use scene::{Outline, Scene};
 use std::collections::BTreeMap;
@@ -183,6 +183,10 @@ fn host_settings(group: &Group) -> HostSettings {
         health: group.health.clone(),
         hooks: group.hooks.clone(),
         shared: group.shared.iter().map(|shared| shared.path.clone()).collect(),
+        shared_directories: {
+            let made = group.shared.iter().filter(|shared| shared.kind == SharedKind::Directory);
+            made.map(|shared| shared.path.clone()).collect()
+        },
         join_timeout: group.instances.as_ref().map_or(Millis::ZERO, |made| made.join_timeout),
         skip_offline: group.offline == crate::spec::group::OfflineHosts::Skip,
     }

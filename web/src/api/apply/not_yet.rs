@@ -100,7 +100,6 @@ pub fn group(file: &mut File, group: &Group) {
         ("freeze", !group.freeze.is_empty(), "deployments would start at any time"),
         ("monitors", !group.monitors.is_empty(), "no deployment would be stopped by them"),
         ("analysis", group.analysis.is_some(), "no deployment would be stopped by it"),
-        ("shared", !group.shared.is_empty(), "a deployment could replace what is there"),
         ("approve", waits_for_approval(&group.strategy), "nobody could answer it"),
     ];
     for (key, _, what) in safeguards.into_iter().filter(|(_, used, _)| *used) {
@@ -179,9 +178,7 @@ mod tests {
     fn what_a_group_says_in_vain_is_said_back() {
         assert_eq!(found("group.yml", sample::GROUP.to_owned()), []);
         let group = |rest: &str| format!("{}\n{rest}\n", sample::GROUP.trim_end());
-        for (rest, severity) in
-            [("shared: [/srv/uploads]", Severity::Error), ("newer: reject", Severity::Warning)]
-        {
+        for (rest, severity) in [("newer: reject", Severity::Warning)] {
             let found = found("group.yml", group(rest));
             assert!(matches!(found.as_slice(), [(s, _)] if *s == severity), "{rest}: {found:?}");
         }
