@@ -99,8 +99,6 @@ pub fn group(file: &mut File, group: &Group) {
         ("router", group.router.is_some(), "traffic would not be moved"),
         ("windows", !group.windows.is_empty(), "deployments would start at any time"),
         ("freeze", !group.freeze.is_empty(), "deployments would start at any time"),
-        ("monitors", !group.monitors.is_empty(), "no deployment would be stopped by them"),
-        ("analysis", group.analysis.is_some(), "no deployment would be stopped by it"),
         ("shared", !group.shared.is_empty(), "a deployment could replace what is there"),
         ("instances", group.instances.is_some(), "no host would be made"),
         ("approve", waits_for_approval(&group.strategy), "nobody could answer it"),
