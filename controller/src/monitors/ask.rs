@@ -5,8 +5,8 @@ use super::watched::Watched;
 use crate::engine::Engine;
 use anyhow::Result;
 use pipelines::ids::{AgentId, DeploymentId, TaskId};
-use pipelines::monitor::{Look, router_look};
-use pipelines::protocol::answer::{Answer, Measured};
+use pipelines::monitor::{Look, Sample, router_look};
+use pipelines::protocol::answer::{Answer, Counters, Measured};
 use pipelines::protocol::report::Outcome;
 use pipelines::protocol::route::Observe;
 use pipelines::protocol::task::{Measure, Work};
@@ -134,7 +134,19 @@ pub(super) async fn measure(
         Reply::Came(_) => Look::missing("the agent answered something else"),
         Reply::None(why) => Look::Missing { why },
     };
-    note::look(engine, watched.row.id(), monitor, &look, None).await
+    note(engine, watched, monitor, look, None).await
+}
+
+async fn note(
+    engine: &Engine,
+    watched: &Watched,
+    monitor: &Monitor,
+    look: Look,
+    counters: Option<&Counters>,
+) -> Result<()> {
+    let asked = watched.watches.get(&monitor.name).and_then(|watch| watch.asked);
+    let sample = Sample { at: asked.map_or(watched.now, |(_, at)| at), look };
+    note::look(engine, watched.row.id(), monitor, &sample, counters).await
 }
 
 /// With bounds the number it printed; without, whether it ended well.
@@ -168,30 +180,28 @@ pub(super) async fn router(
     monitor: &Monitor,
     metric: RouterMetric,
 ) -> Result<()> {
-    let id = watched.row.id();
     let Some(router) = &watched.group.spec.router else {
         let look = Look::missing("the group has no router any more");
-        return note::look(engine, id, monitor, &look, None).await;
+        return note(engine, watched, monitor, look, None).await;
     };
     let servers = watched.new_servers();
-    let watch = watched.watches.get(&monitor.name);
+    let look = |before: Option<&Counters>, after: &Counters| {
+        router_look(metric, monitor.min_samples, (before, after), &servers)
+    };
     // Nobody need be asked about nobody.
     if servers.is_empty() {
-        let look = router_look(metric, monitor.min_samples, (None, &Default::default()), &servers);
-        return note::look(engine, id, monitor, &look, None).await;
+        return note(engine, watched, monitor, look(None, &Counters::default()), None).await;
     }
     let question = observe(router, servers.clone());
-    match reply(engine, conn, watched, monitor, &question).await? {
-        Reply::Waits => Ok(()),
+    let (look, counters) = match reply(engine, conn, watched, monitor, &question).await? {
+        Reply::Waits => return Ok(()),
         Reply::Came(Answer::Counters(counters)) => {
+            let watch = watched.watches.get(&monitor.name);
             let before = watch.and_then(|watch| watch.counters.as_ref());
-            let look = router_look(metric, monitor.min_samples, (before, &counters), &servers);
-            note::look(engine, id, monitor, &look, Some(&counters)).await
+            (look(before, &counters), Some(counters))
         }
-        Reply::Came(_) => {
-            let look = Look::missing("the agent answered something else");
-            note::look(engine, id, monitor, &look, None).await
-        }
-        Reply::None(why) => note::look(engine, id, monitor, &Look::Missing { why }, None).await,
-    }
+        Reply::Came(_) => (Look::missing("the agent answered something else"), None),
+        Reply::None(why) => (Look::Missing { why }, None),
+    };
+    note(engine, watched, monitor, look, counters.as_ref()).await
 }

@@ -20,7 +20,7 @@ use crate::engine::Engine;
 use anyhow::Result;
 use pipelines::deploy::event::Verdict;
 use pipelines::ids::DeploymentId;
-use pipelines::monitor::{Look, is_due};
+use pipelines::monitor::{Look, Sample, is_due};
 use pipelines::spec::group::{Metric, Monitor};
 use pipelines::time::Millis;
 use std::collections::BTreeSet;
@@ -54,7 +54,7 @@ enum For {
 
 /// The end of a question to the network.
 enum Found {
-    Look(DeploymentId, Box<Monitor>, Look),
+    Look(DeploymentId, Box<Monitor>, Sample),
     Trial(DeploymentId, usize, (Verdict, String)),
 }
 
@@ -180,7 +180,7 @@ impl Looker {
                 }
                 Metric::Router(_) | Metric::Command { .. } => Look::missing("asked of an agent"),
             };
-            (what, Found::Look(id, monitor, look))
+            (what, Found::Look(id, monitor, Sample { at: now, look }))
         });
     }
 
@@ -220,8 +220,8 @@ impl Looker {
         };
         let engine = &self.engine;
         let noted = match found {
-            Found::Look(deployment, monitor, look) => {
-                note::look(engine, deployment, &monitor, &look, None).await
+            Found::Look(deployment, monitor, sample) => {
+                note::look(engine, deployment, &monitor, &sample, None).await
             }
             Found::Trial(deployment, step, verdict) => {
                 note::verdict(engine, deployment, step, None, verdict).await

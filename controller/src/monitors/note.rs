@@ -7,7 +7,7 @@ use pipelines::analysis::Tally;
 use pipelines::deploy::Event;
 use pipelines::deploy::event::{MonitorState, StepVerdict, Verdict};
 use pipelines::ids::DeploymentId;
-use pipelines::monitor::{Look, Sample, fact, fresh_for};
+use pipelines::monitor::{Sample, fact, fresh_for};
 use pipelines::protocol::answer::Counters;
 use pipelines::spec::group::Monitor;
 use pipelines::time::Timestamp;
@@ -35,12 +35,13 @@ impl Says {
     }
 }
 
-/// Notes a look of a monitor; with the balancer's counters, where it came from those.
+/// Notes a look of a monitor, at the time when it was asked for: an answer may be about then. With the
+/// balancer's counters, where it came from those.
 pub(super) async fn look(
     engine: &Engine,
     deployment: DeploymentId,
     monitor: &Monitor,
-    look: &Look,
+    sample: &Sample,
     counters: Option<&Counters>,
 ) -> Result<()> {
     let mut tx = engine.pool.begin().await?;
@@ -52,7 +53,7 @@ pub(super) async fn look(
     let before = says(&mut tx, deployment, monitor, hold).await?;
     store::monitors::answered(&mut tx, deployment, &monitor.name, counters).await?;
     let keep = monitor.of.clamp(1, KEPT_MAX);
-    store::monitors::add_sample(&mut tx, deployment, &monitor.name, look, keep).await?;
+    store::monitors::add_sample(&mut tx, deployment, &monitor.name, sample, keep).await?;
     let after = says(&mut tx, deployment, monitor, hold).await?;
     let changed = before != after;
     if changed {

@@ -14,21 +14,25 @@ use std::collections::BTreeMap;
 /// missing ones are counted apart.
 pub const KEPT_MAX: u32 = 1000;
 
-/// Notes a look, now, and drops those nobody needs any more: all but the last `keep` that found
-/// something and the last `keep` that found nothing.
+/// Notes a look, and drops those nobody needs any more: all but the last `keep` that found something
+/// and the last `keep` that found nothing.
 pub async fn add_sample(
     conn: &mut PgConnection,
     deployment: DeploymentId,
     monitor: &str,
-    look: &Look,
+    sample: &Sample,
     keep: u32,
 ) -> sqlx::Result<()> {
-    sqlx::query("insert into monitor_samples (deployment_id, monitor, look) values ($1, $2, $3)")
-        .bind(deployment.0)
-        .bind(monitor)
-        .bind(Json(look))
-        .execute(&mut *conn)
-        .await?;
+    sqlx::query(
+        "insert into monitor_samples (deployment_id, monitor, at, look)
+         values ($1, $2, from_ms($3), $4)",
+    )
+    .bind(deployment.0)
+    .bind(monitor)
+    .bind(sample.at.0)
+    .bind(Json(&sample.look))
+    .execute(&mut *conn)
+    .await?;
     sqlx::query(
         "delete from monitor_samples where id in (
              select id from (

@@ -137,6 +137,7 @@ impl Stage {
             }
             assert!(row.stuck.is_none(), "stuck: {:?}", row.stuck);
             let state = row.state.as_ref().map(|state| &state.0);
+            assert!(row.finished_at.is_none(), "{}: {state:#?}", row.status);
             assert!(begun.elapsed() < PATIENCE, "{}: {:?} {state:#?}", row.status, row.waiting);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -210,22 +211,12 @@ fn done(answer: Option<Answer>) -> Outcome {
 
 impl World {
     fn answer(&self, work: &Work) -> Option<Answer> {
-        let mut lanes = self.lanes.lock().unwrap();
-        let mut routed = |names: Vec<String>| {
-            let state = |name: String| {
-                let traffic = *lanes.entry(name.clone()).or_insert(Traffic::In { weight: 100 });
-                ServerState { name, traffic, check: Check::Up, in_flight: 0, cut: 0 }
-            };
-            Some(Answer::Routed(Routed { servers: names.into_iter().map(state).collect() }))
-        };
         match work {
-            Work::Survey(observe) => routed(observe.servers.clone()),
+            Work::Survey(observe) => Some(self.routed(observe.servers.iter().cloned())),
             Work::Route(route) => {
-                let names = route.servers.iter().map(|server| server.name.clone()).collect();
-                for server in &route.servers {
-                    lanes.insert(server.name.clone(), server.traffic);
-                }
-                routed(names)
+                let told = route.servers.iter().map(|server| (server.name.clone(), server.traffic));
+                self.lanes.lock().unwrap().extend(told);
+                Some(self.routed(route.servers.iter().map(|server| server.name.clone())))
             }
             Work::Observe(observe) => Some(Answer::Counters(self.count(&observe.servers))),
             Work::Measure(_) => {
@@ -234,6 +225,15 @@ impl World {
             }
             _ => None,
         }
+    }
+
+    fn routed(&self, names: impl Iterator<Item = String>) -> Answer {
+        let mut lanes = self.lanes.lock().unwrap();
+        let servers = names.map(|name| {
+            let traffic = *lanes.entry(name.clone()).or_insert(Traffic::In { weight: 100 });
+            ServerState { name, traffic, check: Check::Up, in_flight: 0, cut: 0 }
+        });
+        Answer::Routed(Routed { servers: servers.collect() })
     }
 
     /// 200 more requests to each server at every look.
@@ -378,6 +378,7 @@ router: {port: 8080, haproxy: {agent: lb-1, backend: shop}}
 #[tokio::test]
 async fn an_idle_set_gets_the_traffic_when_it_answers() {
     let stage = Stage::set(TRIED, &["blue-1", "green-1", "lb-1"]).await;
+    stage.world.lanes.lock().unwrap().insert("green-1".to_owned(), Traffic::Out);
     stage.world.status.store(502, Ordering::SeqCst);
     let id = stage.deploy('a').await;
     let tried = |row: &deployments::Row| {

@@ -189,6 +189,7 @@ mod tests {
         let asking = sample::GROUP.replace("{rolling: {batch: 2}}", canary);
         assert!(matches!(found("group.yml", asking).as_slice(), [(Severity::Error, _)]));
         for rest in [
+            "monitors: [{name: page, http: 'http://shop/'}]",
             "zones: {tag: az, one-at-a-time: true}",
             "hooks: {irreversible: [AfterInstall]}",
             "offline: skip",
