@@ -105,7 +105,7 @@ pub(super) async fn body(mut response: Response, timeout: Millis) -> Result<Vec<
     loop {
         match response.chunk().await {
             Ok(Some(piece)) if body.len() + piece.len() <= BODY_MAX => {
-                body.extend_from_slice(&piece)
+                body.extend_from_slice(&piece);
             }
             Ok(Some(_)) => return Err(format!("the answer is longer than {BODY_MAX} bytes")),
             Ok(None) => return Ok(body),

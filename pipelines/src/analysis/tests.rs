@@ -35,8 +35,11 @@ impl Balancer {
     }
 }
 
-/// The tally after these windows: (requests, errors) of the new and the old side.
-fn tally(rules: &Analysis, windows: &[((u64, u64), (u64, u64))]) -> Tally {
+/// Requests and errors of the new side, and of the old.
+type Window = ((u64, u64), (u64, u64));
+
+/// The tally after these windows.
+fn tally(rules: &Analysis, windows: &[Window]) -> Tally {
     let (mut tally, mut balancer) = (Tally::default(), Balancer::default());
     tally.add(rules, balancer.look());
     for (new, old) in windows {
@@ -46,7 +49,7 @@ fn tally(rules: &Analysis, windows: &[((u64, u64), (u64, u64))]) -> Tally {
     tally
 }
 
-fn verdict(rules: &Analysis, windows: &[((u64, u64), (u64, u64))]) -> (Verdict, String) {
+fn verdict(rules: &Analysis, windows: &[Window]) -> (Verdict, String) {
     tally(rules, windows).verdict(rules, rules.min_samples)
 }
 
