@@ -11,6 +11,7 @@ mod first_start;
 mod git;
 mod hooks;
 mod listen;
+mod monitors;
 mod postgres;
 mod process;
 mod slot;

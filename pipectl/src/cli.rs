@@ -2,8 +2,8 @@
 
 use crate::commands::{
     agent, agents, apply, approve, completions, deployments, explain, hosts, import, join_token,
-    lint, list, login, logs, rollback, run, runs, schema, simulate, spec, status, steer, stop,
-    watch, webhook, whoami,
+    lint, list, login, logs, monitor, rollback, run, runs, schema, simulate, spec, status, steer,
+    stop, watch, webhook, whoami,
 };
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -134,6 +134,8 @@ pub enum Command {
     Agent(agent::Arguments),
     /// Tokens that let a host join.
     JoinToken(join_token::Arguments),
+    /// What the monitors of a group say, and setting one by hand for a drill.
+    Monitor(monitor::Arguments),
     /// Where a forge sends its pushes for a pipeline, and the secret it signs them with.
     Webhook(webhook::Arguments),
     /// A script that teaches a shell to complete pipectl's arguments.

@@ -289,7 +289,7 @@ fn pick_target<'a>(
     })
 }
 
-fn cut(text: &str) -> String {
+pub fn cut(text: &str) -> String {
     text.trim().chars().take(TEXT_MAX).collect()
 }
 

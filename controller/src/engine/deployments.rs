@@ -48,6 +48,8 @@ pub(super) async fn decide(
         }
     };
     agents_beside(conn, &plan, silence, &mut facts).await?;
+    let of = (&group, &row);
+    crate::monitors::facts::fill(conn, of, (&plan, &state), now, &mut facts).await?;
     let (before, mut commands, mut waiting) = (row.state.clone(), Vec::new(), Vec::new());
     for event in &events {
         // Nothing is written then: the events stay, and the deployment is shown as stuck.

@@ -2,6 +2,7 @@
 
 use super::grace::Grace;
 use super::{Engine, Joining, dispatch, liveness, run};
+use crate::monitors;
 use crate::sources::Sources;
 use pipelines::protocol::join::Lease;
 use std::sync::Arc;
@@ -75,18 +76,20 @@ async fn term(me: &Identity, epoch: u64, since: Instant, stop: &CancellationToke
     let parts = [
         tokio::spawn(run(engine.clone(), outbox.clone(), over.clone())),
         tokio::spawn(dispatch::run(engine.clone(), me.sources.clone(), outbox, over.clone())),
-        tokio::spawn(liveness::run(engine, over.clone())),
+        tokio::spawn(liveness::run(engine.clone(), over.clone())),
+        tokio::spawn(monitors::run(engine, over.clone())),
     ];
-    let [mut engine, mut effects, mut looks] = parts;
+    let [mut engine, mut effects, mut looks, mut watching] = parts;
     // A lease without an engine would keep everybody else from deciding.
     tokio::select! {
         () = keep(me, epoch, since, &over) => {}
         ended = &mut engine => note(ended),
         ended = &mut effects => note(ended),
         ended = &mut looks => note(ended),
+        ended = &mut watching => note(ended),
     }
     over.cancel();
-    for part in [engine, effects, looks] {
+    for part in [engine, effects, looks, watching] {
         let abort = part.abort_handle();
         if !part.is_finished() && tokio::time::timeout(PATIENCE, part).await.is_err() {
             abort.abort();

@@ -5,7 +5,7 @@ use ::pipelines::deploy::Lane;
 use ::pipelines::ids::{AgentId, DeploymentId};
 use ::pipelines::protocol::task::Revision;
 use ::pipelines::spec::group::Group;
-use ::pipelines::time::Millis;
+use ::pipelines::time::{Millis, Timestamp};
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 use std::collections::BTreeMap;
@@ -77,6 +77,16 @@ pub async fn by_name(conn: &mut PgConnection, name: &str) -> sqlx::Result<Option
     .await
 }
 
+pub async fn by_id(conn: &mut PgConnection, id: i64) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as(
+        "select id, name, text, spec, version, generation, base, ms(updated_at) as updated_at
+         from groups where id = $1",
+    )
+    .bind(id)
+    .fetch_optional(conn)
+    .await
+}
+
 /// The group, locked until the end of the transaction: its deployments are decided on one at a time.
 pub async fn lock(conn: &mut PgConnection, id: i64) -> sqlx::Result<Row> {
     sqlx::query_as(
@@ -142,6 +152,23 @@ pub async fn record_host(
     .execute(conn)
     .await
     .map(|_| ())
+}
+
+/// Since when hosts serve what this deployment brought them, validated.
+pub async fn serving_since(
+    conn: &mut PgConnection,
+    group: i64,
+    deployment: DeploymentId,
+) -> sqlx::Result<BTreeMap<AgentId, Timestamp>> {
+    let rows: Vec<(i64, i64)> = sqlx::query_as(
+        "select agent_id, ms(updated_at) from group_hosts
+         where group_id = $1 and deployment_id = $2 and serving = 'revision'",
+    )
+    .bind(group)
+    .bind(deployment.0)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|(id, at)| (AgentId(id), Timestamp(at))).collect())
 }
 
 /// Notes what the balancer was proved to send a host.

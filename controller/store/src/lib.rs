@@ -15,6 +15,7 @@ pub mod instances;
 pub mod keys;
 pub mod lease;
 pub mod logs;
+pub mod monitors;
 pub mod notify;
 pub mod objects;
 pub mod outbox;

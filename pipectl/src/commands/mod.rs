@@ -15,6 +15,7 @@ pub mod lint;
 pub mod list;
 pub mod login;
 pub mod logs;
+pub mod monitor;
 mod problems;
 pub mod rollback;
 pub mod run;
@@ -80,6 +81,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Agents(arguments) => agents::run(context, arguments).await,
         Command::Agent(arguments) => agent::run(context, arguments).await,
         Command::JoinToken(arguments) => join_token::run(context, arguments).await,
+        Command::Monitor(arguments) => monitor::run(context, arguments).await,
         Command::Webhook(arguments) => webhook::run(context, arguments).await,
         Command::Completions(arguments) => completions::run(context, arguments),
     }

@@ -140,6 +140,9 @@ pub struct MonitorFact {
     pub state: MonitorState,
     /// Value and bound in words: `0.07, fails above 0.02`.
     pub reason: String,
+    /// When it was looked at last; a hold ends by no look from before it began.
+    #[serde(default)]
+    pub looked_at: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use super::host::{App, Host, Lane, Stage};
 use super::plan::{Enter, Inconclusive, Judge, PlanHost, Share, Step};
 use super::share;
 use super::state::{Cause, Pause, Promoted};
+use super::strategy::TEST_MONITOR;
 use super::turn::{Progress, Turn};
 use crate::ids::AgentId;
 use crate::protocol::route::Traffic;
@@ -227,16 +228,23 @@ fn is_promoted(turn: &Turn<'_>) -> bool {
     }
 }
 
-/// Whether every watched monitor has something to say.
-fn monitors_speak(turn: &Turn<'_>) -> bool {
-    turn.plan.monitors.iter().all(|name| {
-        turn.state.ailing.contains(name)
-            || turn
-                .facts
-                .monitors
-                .iter()
-                .any(|fact| fact.name == *name && fact.state != MonitorState::NoData)
-    })
+/// Whether every monitor the hold is about has something to say about the time since it began.
+fn monitors_speak(turn: &Turn<'_>, judge: Option<&Judge>) -> bool {
+    let chosen = |name: &&String| match judge {
+        // The trial of an idle set is no monitor of the group's.
+        Some(judge) if judge.monitors.iter().any(|chosen| chosen != TEST_MONITOR) => {
+            judge.monitors.contains(*name)
+        }
+        _ => true,
+    };
+    let speaks = |name: &String| {
+        turn.facts.monitors.iter().any(|fact| {
+            let fresh = fact.looked_at >= turn.state.step_since;
+            fact.name == *name && fact.state != MonitorState::NoData && fresh
+        })
+    };
+    let mut names = turn.plan.monitors.iter().filter(chosen);
+    names.all(|name| turn.state.ailing.contains(name) || speaks(name))
 }
 
 fn verdict(turn: &Turn<'_>) -> Option<Verdict> {
@@ -252,13 +260,14 @@ fn is_over(turn: &Turn<'_>, time: Millis, judge: Option<&Judge>) -> bool {
         return false;
     }
     match judge {
-        None => monitors_speak(turn),
+        None => monitors_speak(turn, judge),
         Some(judge) => match verdict(turn) {
-            Some(Verdict::Pass) => monitors_speak(turn),
+            Some(Verdict::Pass) => monitors_speak(turn, Some(judge)),
             Some(Verdict::Fail) => false,
             Some(Verdict::Inconclusive) | None => {
                 let over = turn.now >= turn.state.step_since + judge.until.max(time);
-                over && judge.inconclusive == Inconclusive::Promote && monitors_speak(turn)
+                over && judge.inconclusive == Inconclusive::Promote
+                    && monitors_speak(turn, Some(judge))
             }
         },
     }
@@ -288,7 +297,7 @@ fn hold(turn: &mut Turn<'_>, time: Millis, judge: Option<&Judge>) {
         turn.state.paused = Some(Pause { by: "the analysis".to_owned(), since: turn.now });
         return;
     }
-    let reason = if monitors_speak(turn) {
+    let reason = if monitors_speak(turn, judge) {
         reason(turn, "too few requests to judge the new hosts by")
     } else {
         "a monitor had no data until the end, and no data is no success".to_owned()

@@ -7,6 +7,7 @@ use super::word::Word;
 use crate::deploy::event::{MonitorFact, MonitorState, StepVerdict, Verdict};
 use crate::deploy::{Event, Phase, Step};
 use crate::ids::AgentId;
+use crate::time::Timestamp;
 
 impl Play<'_> {
     /// Every few seconds something may happen; when it is calm, everybody comes back and people answer.
@@ -132,7 +133,12 @@ impl Play<'_> {
         self.facts.monitors.clear();
         for name in &self.plan.monitors {
             let reason = String::new();
-            self.facts.monitors.push(MonitorFact { name: name.clone(), state, reason });
+            self.facts.monitors.push(MonitorFact {
+                name: name.clone(),
+                state,
+                reason,
+                looked_at: Timestamp(self.now),
+            });
         }
         let judged =
             matches!(self.plan.steps.get(self.state.step), Some(Step::Hold { judge: Some(_), .. }));

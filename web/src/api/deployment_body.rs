@@ -1,8 +1,10 @@
 //! A deployment in JSON.
 
+use super::monitors::{MonitorBody, VerdictBody};
 use super::shared::{self, RevisionBody, WaitingBody};
 use super::tasks::{ErrorBody, TaskBody};
 use crate::words;
+use crate::words::monitor::Watch;
 use pipelines::deploy::{Fault, Plan, State};
 use pipelines::ids::RunId;
 use serde::Serialize;
@@ -67,6 +69,9 @@ pub struct DeploymentBody {
     rollback_at: Option<String>,
     steps: Vec<StepBody>,
     hosts: Vec<HostBody>,
+    monitors: Vec<MonitorBody>,
+    /// The judge's last word about a step.
+    analysis: Option<VerdictBody>,
     history: Vec<HistoryBody>,
 }
 
@@ -136,8 +141,16 @@ impl DeploymentBody {
             rollback_at: state.and_then(|state| shared::at_opt(state.rollback_at)),
             steps,
             hosts,
+            monitors: Vec::new(),
+            analysis: None,
             history: history.collect(),
         }
+    }
+
+    pub fn with_watch(self, watch: &Watch) -> DeploymentBody {
+        let monitors = watch.monitors.iter().map(MonitorBody::from).collect();
+        let analysis = watch.verdict.as_ref().map(VerdictBody::from);
+        DeploymentBody { monitors, analysis, ..self }
     }
 }
 

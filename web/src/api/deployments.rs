@@ -8,6 +8,7 @@ use crate::auth::{ByToken, Operator, Person, Viewer};
 use crate::error::Result;
 use crate::extract::{Body, Path, Query, id};
 use crate::intent::{self, Steer};
+use crate::words::monitor::Watch;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -56,7 +57,9 @@ pub async fn show(
     let row = intent::deployment(&mut conn, &deployment).await?;
     let tasks = store::tasks::of_deployment(&mut conn, row.id()).await?;
     let history = history::list(&mut conn, Of::Deployment(row.id()), HISTORY_MAX).await?;
-    Ok(Json(DeploymentBody::new(&row, &tasks, &history)))
+    let now = store::clock::now(&mut conn).await?;
+    let watch = Watch::of(&mut conn, &row, now).await?;
+    Ok(Json(DeploymentBody::new(&row, &tasks, &history).with_watch(&watch)))
 }
 
 #[derive(Deserialize)]

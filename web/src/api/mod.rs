@@ -10,6 +10,7 @@ mod deployment_body;
 mod deployments;
 mod groups;
 mod join_tokens;
+mod monitors;
 mod pipelines;
 mod run_body;
 mod runs;
@@ -38,6 +39,8 @@ pub fn routes() -> Router<Web> {
         .route("/api/v1/pipelines/{name}/webhook", get(webhook::show).post(webhook::rotate))
         .route("/api/v1/groups", get(groups::list))
         .route("/api/v1/groups/{name}/rollback", post(groups::rollback))
+        .route("/api/v1/groups/{name}/monitors", get(monitors::list))
+        .route("/api/v1/groups/{name}/monitors/{monitor}", post(monitors::set))
         .route("/api/v1/runs", get(runs::list))
         .route("/api/v1/runs/{id}", get(runs::show))
         .route("/api/v1/runs/{id}/stop", post(runs::stop))

@@ -3,6 +3,7 @@
 
 pub mod deployment;
 pub mod history;
+pub mod monitor;
 pub mod run;
 pub mod status;
 pub mod task;

@@ -3,6 +3,7 @@
 mod agents;
 mod deployments;
 mod engine;
+mod monitors;
 mod people;
 mod tasks;
 

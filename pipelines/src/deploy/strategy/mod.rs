@@ -21,6 +21,7 @@ use crate::spec::group::{Group, SharedKind, Strategy};
 use crate::time::Millis;
 use scene::{Outline, Scene};
 use std::collections::BTreeMap;
+pub use two_sets::TEST_MONITOR;
 
 /// A host as it stands when the plan is made.
 #[derive(Debug, Clone, PartialEq)]

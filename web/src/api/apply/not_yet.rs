@@ -98,8 +98,6 @@ pub fn group(file: &mut File, group: &Group) {
     let safeguards = [
         ("windows", !group.windows.is_empty(), "deployments would start at any time"),
         ("freeze", !group.freeze.is_empty(), "deployments would start at any time"),
-        ("monitors", !group.monitors.is_empty(), "no deployment would be stopped by them"),
-        ("analysis", group.analysis.is_some(), "no deployment would be stopped by it"),
         ("approve", waits_for_approval(&group.strategy), "nobody could answer it"),
     ];
     for (key, _, what) in safeguards.into_iter().filter(|(_, used, _)| *used) {
@@ -186,6 +184,7 @@ mod tests {
         let asking = sample::GROUP.replace("{rolling: {batch: 2}}", canary);
         assert!(matches!(found("group.yml", asking).as_slice(), [(Severity::Error, _)]));
         for rest in [
+            "monitors: [{name: page, http: 'http://shop/'}]",
             "zones: {tag: az, one-at-a-time: true}",
             "hooks: {irreversible: [AfterInstall]}",
             "offline: skip",

@@ -9,6 +9,7 @@ use crate::extract::Path;
 use crate::headers::Nonce;
 use crate::intent::{self, Steer};
 use crate::shell::Shell;
+use crate::words::monitor::Watch;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{Html, Redirect};
@@ -45,8 +46,9 @@ async fn page(web: &Web, person: &Person, nonce: Nonce, id: &str) -> Result<Page
     let tasks = store::tasks::of_deployment(&mut conn, row.id()).await?;
     let history = history::list(&mut conn, Of::Deployment(row.id()), 200).await?;
     let now = store::clock::now(&mut conn).await?;
+    let watch = Watch::of(&mut conn, &row, now).await?;
     drop(conn);
-    let view = View::new(&row, &tasks, &history, now, person);
+    let view = View::new(&row, &tasks, &history, now, person).with_watch(&watch, now);
     let shell = Shell::new(nonce, Some(person), "").with_mark(view.mark.clone());
     Ok(Page { shell, view })
 }

@@ -3,6 +3,7 @@
 use crate::auth::Person;
 use crate::pages::lines::{Why, aggregate, whys};
 use crate::words;
+use crate::words::monitor::Watch;
 use crate::words::status::{Mark, mark};
 use crate::words::time::{Moment, full, rough};
 use pipelines::deploy::{Phase, Plan, State, Work};
@@ -29,6 +30,7 @@ pub struct View {
     pub steps: Vec<StepView>,
     pub legend: Vec<(Mark, usize)>,
     pub hosts: Vec<HostCell>,
+    pub watch: Vec<WatchView>,
     pub history: Vec<EventView>,
     pub csrf: String,
 }
@@ -37,6 +39,14 @@ pub struct View {
 pub struct Steering {
     pub is_paused: bool,
     pub may_abort: bool,
+}
+
+/// A monitor, or the judge.
+pub struct WatchView {
+    pub mark: Mark,
+    pub name: String,
+    pub reason: String,
+    pub looked: Option<Moment>,
 }
 
 pub struct StepView {
@@ -103,9 +113,30 @@ impl View {
             legend: legend(&hosts),
             steps,
             hosts,
+            watch: Vec::new(),
             history: history.collect(),
             csrf: person.csrf().to_owned(),
         }
+    }
+
+    /// What the judge and the monitors say.
+    pub fn with_watch(self, watch: &Watch, now: Timestamp) -> View {
+        let judge = watch.verdict.iter().map(|line| {
+            let reports = if line.dry_run { ", only reports" } else { "" };
+            WatchView {
+                mark: line.mark(),
+                name: format!("analysis of step {}{reports}", line.verdict.step + 1),
+                reason: line.verdict.reason.clone(),
+                looked: Some(Moment::new(line.looked_at, now)),
+            }
+        });
+        let monitors = watch.monitors.iter().map(|line| WatchView {
+            mark: line.mark(),
+            name: format!("{}{}", line.name, if line.dry_run { ", only reports" } else { "" }),
+            reason: line.reason.clone(),
+            looked: line.looked_at.map(|at| Moment::new(at, now)),
+        });
+        View { watch: judge.chain(monitors).collect(), ..self }
     }
 }
 
