@@ -2,6 +2,7 @@
 
 mod api;
 mod doors;
+mod install;
 mod pages;
 pub mod sample;
 pub mod server;
