@@ -1,7 +1,7 @@
 //! `pipeyard-agent whoami`: what this host is, to itself and to its controller. No secret is in it.
 
 use crate::controller::CallError;
-use crate::host::{Layout, Manager, Settings};
+use crate::host::{Keeper, Layout, Settings};
 use crate::identity::Identity;
 use crate::state::State;
 use anyhow::{Result, bail};
@@ -58,16 +58,16 @@ pub async fn run(args: WhoamiArgs) -> Result<ExitCode> {
 #[derive(Debug, Clone, Copy)]
 pub struct Service {
     /// None: nothing was installed; somebody may run it by hand or in a container.
-    pub manager: Option<Manager>,
+    pub keeper: Option<Keeper>,
     pub running: bool,
 }
 
 impl Service {
     #[must_use]
     pub fn look(layout: &Layout, state_dir: &Path) -> Service {
-        let manager = Manager::of_this_host();
+        let keeper = Keeper::of_this_host();
         Service {
-            manager: manager.is_installed(layout).then_some(manager),
+            keeper: keeper.is_installed(layout).then_some(keeper),
             running: State::is_held(state_dir),
         }
     }
@@ -96,7 +96,7 @@ fn as_json(
         "drained": reply.map(|reply| reply.drained),
         "state_dir": state_dir,
         "version": env!("CARGO_PKG_VERSION"),
-        "service": service.manager.map(Manager::as_str),
+        "service": service.keeper.map(Keeper::as_str),
         "running": service.running,
     })
 }
@@ -115,8 +115,8 @@ fn as_text(
     };
     let tags: Vec<String> = identity.tags.iter().map(|(k, v)| format!("{k}={v}")).collect();
     let running = if service.running { "running" } else { "not running" };
-    let service = match service.manager {
-        Some(manager) => format!("{}, {running}", manager.as_str()),
+    let service = match service.keeper {
+        Some(keeper) => format!("{}, {running}", keeper.as_str()),
         None => format!("not installed, {running}"),
     };
     let lines = [
@@ -166,7 +166,7 @@ mod tests {
             code: Some(pipelines::protocol::UNKNOWN_AGENT.into()),
             message: "revoked".into(),
         };
-        let service = Service { manager: Some(Manager::Systemd), running: true };
+        let service = Service { keeper: Some(Keeper::Systemd), running: true };
         let cases = [
             (Ok(reply), "drained", json!(true)),
             (Err(unknown), "revoked", json!(false)),

@@ -91,10 +91,18 @@ async fn one_line_makes_a_host_and_uninstalling_leaves_nothing_but_what_was_depl
     .await;
 
     // What it deploys outlives it, and what is running too.
-    let serve = "setsid sleep 7777 >/dev/null 2>&1 </dev/null &".to_owned();
-    world.repository.commit(&Revision { start: serve, ..Revision::good("v1") }, "Open the shop");
+    let serve = "setsid sleep 7777 >/dev/null 2>&1 </dev/null &";
+    let start = format!("{}\n{serve}", Revision::until("go-start"));
+    world.repository.commit(&Revision { start, ..Revision::good("v1") }, "Open the shop");
     world.repository.push();
     let run = world.api.run_number(1).await;
+    wait::until("the start hook", || async {
+        host.witness("start").contains("v1 begin").then_some(())
+    })
+    .await;
+    let (code, said) = host.type_in("pipeyard-agent uninstall");
+    assert!(code == 1 && said.contains("has work: t-") && said.contains("drain host-1"), "{said}");
+    std::fs::write(world.directory.path().join("witness/host-1/go-start"), "").unwrap();
     let run = world.api.run_end(&run).await;
     assert_eq!(run["status"], "succeeded", "{run}");
     let (code, said) = host.type_in("pipeyard-agent uninstall");

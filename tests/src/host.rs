@@ -120,6 +120,7 @@ impl Host {
                     -prune -o -type d -printf '%p d %m %U\\n' -o -printf '%p %y %m %U %s %l\\n'";
         let found = self.run(find).expect("listing the files");
         let mut files: Vec<String> = found.lines().map(str::to_owned).collect();
+        assert!(files.len() > 1000, "a Debian has more than {} files", files.len());
         files.sort();
         files
     }

@@ -52,6 +52,10 @@ pub async fn look(identity: &Identity, allow_plain_http: bool) -> Vec<Finding> {
             ));
         }
         Err(e) => {
+            // What it said came through a connection that was proved.
+            if e.is_unknown_agent() {
+                findings.push(proved(identity));
+            }
             findings.push(refused(&e, identity));
         }
     }

@@ -3,7 +3,7 @@
 use super::Finding;
 use crate::build::docker::Engine;
 use crate::context::free_bytes;
-use crate::host::{Layout, Manager, SERVICE, Settings};
+use crate::host::{Keeper, Layout, SERVICE, Settings};
 use crate::identity::{self, Identity};
 use crate::link::FREE_MIN;
 use crate::route::{Kept, Target};
@@ -74,8 +74,8 @@ pub fn identity(dir: &Path, identity: &Result<Option<Identity>>) -> Finding {
 }
 
 pub fn service(layout: &Layout, state_dir: &Path) -> Finding {
-    let Service { manager, running } = Service::look(layout, state_dir);
-    let Some(manager) = manager else {
+    let Service { keeper, running } = Service::look(layout, state_dir);
+    let Some(keeper) = keeper else {
         return if running {
             let remedy = format!("{JOIN} if it should come back when the host starts");
             Finding::note("service", "the agent runs, and not as a service", remedy)
@@ -84,13 +84,13 @@ pub fn service(layout: &Layout, state_dir: &Path) -> Finding {
         };
     };
     if running {
-        return Finding::ok("service", format!("{SERVICE} runs ({})", manager.as_str()));
+        return Finding::ok("service", format!("{SERVICE} runs ({})", keeper.as_str()));
     }
-    let start = match manager {
-        Manager::Systemd => format!("systemctl restart {SERVICE}"),
-        Manager::Init => format!("{} start", layout.script().display()),
+    let start = match keeper {
+        Keeper::Systemd => format!("systemctl restart {SERVICE}"),
+        Keeper::Init => format!("{} start", layout.script().display()),
     };
-    let remedy = format!("see {}; then: {start}", manager.log_hint(layout));
+    let remedy = format!("see {}; then: {start}", keeper.log_hint(layout));
     Finding::problem("service", format!("{SERVICE} does not run"), remedy)
 }
 

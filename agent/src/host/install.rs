@@ -1,7 +1,7 @@
 //! `pipeyard-agent install`: this host becomes an agent and stays one over restarts. Doing it again
 //! brings program and service up to date and joins nothing.
 
-use super::{Layout, Manager, STATE_DIR, Settings, need_root};
+use super::{Keeper, Layout, STATE_DIR, Settings, need_root};
 use crate::backoff::Backoff;
 use crate::cli::{JoinArgs, wish};
 use crate::context::measure;
@@ -28,7 +28,7 @@ const START: Duration = Duration::from_secs(15);
 pub async fn run(args: JoinArgs) -> Result<()> {
     need_root("install")?;
     let layout = Layout::default();
-    let manager = Manager::of_this_host();
+    let keeper = Keeper::of_this_host();
     let given = Settings::from_environment()?;
     let default = args.place.state_dir == Path::new(STATE_DIR);
     let state_dir = if default {
@@ -38,20 +38,26 @@ pub async fn run(args: JoinArgs) -> Result<()> {
     } else {
         bail!("set PIPEYARD_STATE_DIR instead of --state-dir: the service has to know it as well");
     };
-    let identity = become_agent(args, &state_dir, manager, &layout).await?;
+    if State::is_held(&state_dir) && !keeper.is_running(&layout) {
+        bail!(
+            "an agent runs in {} that is not this host's service: stop it and repeat",
+            state_dir.display()
+        );
+    }
+    let identity = become_agent(args, &state_dir, keeper, &layout).await?;
     let (name, url, role) = (&identity.name, &identity.url, identity.role.as_str());
     let fresh = [
         place_program(&layout.program()).context("installing the program")?,
         given.keep(&layout)?,
-        manager.write(&layout)?,
+        keeper.write(&layout)?,
     ];
-    let runs = manager.is_running(&layout) && State::is_held(&state_dir);
+    let runs = keeper.is_running(&layout) && State::is_held(&state_dir);
     if fresh.contains(&true) || !runs {
-        manager.restart(&layout)?;
-        wait_until_up(&state_dir, manager, &layout).await?;
+        keeper.restart(&layout)?;
+        wait_until_up(&state_dir, keeper, &layout).await?;
     }
     let version = env!("CARGO_PKG_VERSION");
-    let by = manager.as_str();
+    let by = keeper.as_str();
     println!("pipeyard: this host is agent {name} ({role}) of {url}");
     println!("pipeyard: version {version} runs as the service pipeyard-agent ({by})");
     println!(
@@ -64,7 +70,7 @@ pub async fn run(args: JoinArgs) -> Result<()> {
 async fn become_agent(
     args: JoinArgs,
     state_dir: &Path,
-    manager: Manager,
+    keeper: Keeper,
     layout: &Layout,
 ) -> Result<Identity> {
     let allow_plain_http = args.place.allow_plain_http;
@@ -79,7 +85,7 @@ async fn become_agent(
     }
     // Revoked: the credential is worth nothing, the token is.
     let wish = wish_of(args)?;
-    manager.stop(layout)?;
+    keeper.stop(layout)?;
     remove_if_there(&identity::path(state_dir))?;
     println!("pipeyard: {} was revoked; this host joins again", known.name);
     join_anew(state_dir, &wish).await
@@ -162,11 +168,11 @@ fn place_program(place: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-async fn wait_until_up(state_dir: &Path, manager: Manager, layout: &Layout) -> Result<()> {
+async fn wait_until_up(state_dir: &Path, keeper: Keeper, layout: &Layout) -> Result<()> {
     let deadline = Instant::now() + START;
-    while !(manager.is_running(layout) && State::is_held(state_dir)) {
+    while !(keeper.is_running(layout) && State::is_held(state_dir)) {
         if Instant::now() >= deadline {
-            let log = manager.log_hint(layout);
+            let log = keeper.log_hint(layout);
             bail!("the service does not come up; its words are in: {log}");
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -8,7 +8,7 @@ mod service;
 mod settings;
 pub mod uninstall;
 
-pub use service::Manager;
+pub use service::Keeper;
 pub use settings::Settings;
 
 use anyhow::{Result, bail};

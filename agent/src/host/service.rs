@@ -17,24 +17,24 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// What keeps the agent running on this host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manager {
+pub enum Keeper {
     Systemd,
     Init,
 }
 
-impl Manager {
+impl Keeper {
     /// The one that runs this host.
     #[must_use]
-    pub fn of_this_host() -> Manager {
+    pub fn of_this_host() -> Keeper {
         // Where systemd says a program should look.
-        if Path::new("/run/systemd/system").is_dir() { Manager::Systemd } else { Manager::Init }
+        if Path::new("/run/systemd/system").is_dir() { Keeper::Systemd } else { Keeper::Init }
     }
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Manager::Systemd => "systemd",
-            Manager::Init => "init script",
+            Keeper::Systemd => "systemd",
+            Keeper::Init => "init script",
         }
     }
 
@@ -42,24 +42,24 @@ impl Manager {
     #[must_use]
     pub fn log_hint(self, layout: &Layout) -> String {
         match self {
-            Manager::Systemd => format!("journalctl -u {SERVICE}"),
-            Manager::Init => layout.log().display().to_string(),
+            Keeper::Systemd => format!("journalctl -u {SERVICE}"),
+            Keeper::Init => layout.log().display().to_string(),
         }
     }
 
     #[must_use]
     pub fn is_installed(self, layout: &Layout) -> bool {
         match self {
-            Manager::Systemd => layout.unit().exists(),
-            Manager::Init => layout.script().exists(),
+            Keeper::Systemd => layout.unit().exists(),
+            Keeper::Init => layout.script().exists(),
         }
     }
 
-    /// Writes what the manager needs to know; says whether that is new.
+    /// Writes what the keeper needs to know; says whether that is new.
     pub fn write(self, layout: &Layout) -> Result<bool> {
         match self {
-            Manager::Systemd => replaced(&layout.unit(), UNIT, 0o644),
-            Manager::Init => {
+            Keeper::Systemd => replaced(&layout.unit(), UNIT, 0o644),
+            Keeper::Init => {
                 let rotation = layout.rotation();
                 if rotation.parent().is_some_and(Path::is_dir) {
                     replaced(&rotation, ROTATION, 0o644)?;
@@ -72,12 +72,12 @@ impl Manager {
     /// Starts the agent now and with the host; one that runs is started again.
     pub fn restart(self, layout: &Layout) -> Result<()> {
         match self {
-            Manager::Systemd => {
+            Keeper::Systemd => {
                 call("systemctl", &["daemon-reload"])?;
                 call("systemctl", &["enable", SERVICE])?;
                 call("systemctl", &["restart", SERVICE])
             }
-            Manager::Init => {
+            Keeper::Init => {
                 // Debian's, and that of others. A host with neither starts the script in its own way.
                 if call("update-rc.d", &[SERVICE, "defaults"]).is_err() {
                     let _ = call("chkconfig", &["--add", SERVICE]);
@@ -93,20 +93,20 @@ impl Manager {
             return Ok(());
         }
         match self {
-            Manager::Systemd => call("systemctl", &["disable", "--now", SERVICE]),
-            Manager::Init => call(&layout.script().to_string_lossy(), &["stop"]),
+            Keeper::Systemd => call("systemctl", &["disable", "--now", SERVICE]),
+            Keeper::Init => call(&layout.script().to_string_lossy(), &["stop"]),
         }
     }
 
     /// After its files are gone.
     pub fn forget(self) {
         match self {
-            Manager::Systemd => {
+            Keeper::Systemd => {
                 let _ = call("systemctl", &["daemon-reload"]);
                 // A unit that failed is otherwise remembered.
                 let _ = call("systemctl", &["reset-failed", SERVICE]);
             }
-            Manager::Init => {
+            Keeper::Init => {
                 if call("update-rc.d", &[SERVICE, "remove"]).is_err() {
                     let _ = call("chkconfig", &["--del", SERVICE]);
                 }
@@ -117,8 +117,8 @@ impl Manager {
     #[must_use]
     pub fn is_running(self, layout: &Layout) -> bool {
         match self {
-            Manager::Systemd => call("systemctl", &["is-active", "--quiet", SERVICE]).is_ok(),
-            Manager::Init => call(&layout.script().to_string_lossy(), &["status"]).is_ok(),
+            Keeper::Systemd => call("systemctl", &["is-active", "--quiet", SERVICE]).is_ok(),
+            Keeper::Init => call(&layout.script().to_string_lossy(), &["status"]).is_ok(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `pipeyard-agent uninstall`: everything the agent made on this host goes, but for what deployments
 //! put there.
 
-use super::{Layout, Manager, Settings, need_root};
+use super::{Keeper, Layout, Settings, need_root};
 use crate::context;
 use crate::controller::CallError;
 use crate::durable::remove_tree;
@@ -28,7 +28,7 @@ pub struct UninstallArgs {
 pub async fn run(args: UninstallArgs) -> Result<()> {
     need_root("uninstall")?;
     let layout = Layout::default();
-    let manager = Manager::of_this_host();
+    let keeper = Keeper::of_this_host();
     let settings = Settings::load(&layout)?;
     let state_dir = settings.state_dir(args.state_dir);
     let identity = Identity::load(&state_dir).unwrap_or_else(|e| {
@@ -38,7 +38,7 @@ pub async fn run(args: UninstallArgs) -> Result<()> {
     if let Some(identity) = &identity {
         leave(identity, settings.allow_plain_http(), args.force).await?;
     }
-    manager.stop(&layout)?;
+    keeper.stop(&layout)?;
     if State::is_held(&state_dir) {
         bail!(
             "an agent is still at work in {}, and not as this host's service: stop it and repeat",
@@ -55,7 +55,7 @@ pub async fn run(args: UninstallArgs) -> Result<()> {
     for path in &removed {
         remove(path)?;
     }
-    manager.forget();
+    keeper.forget();
     report(&removed, &layout)
 }
 
@@ -74,7 +74,7 @@ async fn leave(identity: &Identity, allow_plain_http: bool, force: bool) -> Resu
              with --force, and that work counts as failed"
         ),
         Err(e) => {
-            say(&format!("{url} could not be told ({e}); do it with: pipectl agent revoke {name}"))
+            say(&format!("{url} could not be told ({e}); do it with: pipectl agent revoke {name}"));
         }
     }
     Ok(())

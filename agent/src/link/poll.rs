@@ -156,7 +156,7 @@ async fn poll_until_revoked(link: Arc<Link>) {
 fn complain(error: &CallError, again: bool) {
     match error {
         CallError::Refused { status: 401 | 403, message, .. } if !again => {
-            tracing::error!("the controller does not know this agent (any more): {message}")
+            tracing::error!("the controller does not know this agent (any more): {message}");
         }
         other if !again => tracing::warn!("{other}; work goes on, and so does asking"),
         other => tracing::debug!("{other}"),

@@ -93,6 +93,8 @@ fn streamed(found: Found, tag: String) -> Response {
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_LENGTH, found.size.to_string()),
         (header::ETAG, tag),
+        // To be asked about again, not to be fetched again.
+        (header::CACHE_CONTROL, "no-cache".to_owned()),
     ];
     let file = tokio::fs::File::from_std(found.file);
     let body = Body::from_stream(ReaderStream::with_capacity(file, PIECE));
