@@ -87,7 +87,7 @@ fn as_json(
     let reply = asked.as_ref().ok();
     json!({
         "name": identity.name,
-        "agent": identity.agent,
+        "agent": identity.agent.to_string(),
         "role": identity.role.as_str(),
         "tags": identity.tags,
         "controller": identity.url,
@@ -176,7 +176,7 @@ mod tests {
             let text = as_text(&identity, &asked, "/state".as_ref(), service);
             assert!(text.contains(word) && text.contains("role=web"), "{text}");
             let json = as_json(&identity, &asked, "/state".as_ref(), service);
-            assert_eq!((&json["known"], &json["name"]), (&known, &json!("host-1")));
+            assert_eq!((&json["known"], &json["agent"]), (&known, &json!("a-7")));
             assert!(!text.contains("SECRET") && !json.to_string().contains("SECRET"));
         }
     }
