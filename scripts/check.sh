@@ -7,7 +7,9 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$here/lib.sh"
 cd "$here/.."
 
-"$here/setup.sh" rust tools
+"$here/setup.sh" rust tools lint
+# What other people's hosts run as root.
+shellcheck web/src/install/install.sh agent/src/host/pipeyard-agent.init
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --locked -- -D warnings
 # The fuzz targets are no part of the workspace; without libFuzzer they are ordinary programs.

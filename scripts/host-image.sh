@@ -4,9 +4,10 @@
 #   scripts/host-image.sh
 #
 # A host is a small Debian with what a deployed application needs (busybox: a web server and a client
-# in 0.8 MB) and what an agent needs (acl). The agent itself is not in it: it is mounted when a host
-# starts, so that a new build of the agent needs no new image. Start one with 'docker run --init', so
-# that the agent is not PID 1 and daemons its hooks leave behind are reaped.
+# in 0.8 MB), what an agent needs (acl), and what a host fetches things with (curl). The agent itself
+# is not in it: it is mounted when a host starts, so that a new build of the agent needs no new image.
+# Start one with 'docker run --init', so that the agent is not PID 1 and daemons its hooks leave behind
+# are reaped.
 set -eu
 me=host-image
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -25,5 +26,5 @@ suite_for_glibc() {
 glibc=$(getconf GNU_LIBC_VERSION | cut -d' ' -f2)
 image=pipeyard-host:$(suite_for_glibc "$glibc")
 # The name of the image is the only word on stdout.
-"$here/base-image.sh" "$image" acl busybox >&2
+"$here/base-image.sh" "$image" acl busybox curl >&2
 echo "$image"

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Installs what Pipeyard's demo and tests need on Debian or Ubuntu, and starts the Docker engine.
 #
-#   scripts/setup.sh [rust] [tools] [git] [postgres] [docker] [balancer] [browser]
+#   scripts/setup.sh [rust] [tools] [git] [postgres] [docker] [balancer] [browser] [lint]
 #
-# Without names: everything but the browser. What is there already is left alone; when all of it is,
+# Without names: everything but the browser and what only 'make check' needs. What is there already is left alone; when all of it is,
 # nothing happens, quickly. Works as root or with sudo, and never asks.
 set -eu
 me=setup
@@ -44,7 +44,8 @@ missing_for() {
         browser)
             have chromium || have chromium-browser || have google-chrome || echo chromium
             ;;
-        *) fail "'$1' is not one of: rust tools git postgres docker balancer browser" ;;
+        lint) have shellcheck || echo shellcheck ;;
+        *) fail "'$1' is not one of: rust tools git postgres docker balancer browser lint" ;;
     esac
 }
 

@@ -4,9 +4,12 @@ use crate::build::policy::Policy;
 use crate::context::Settings;
 use crate::deploy;
 use crate::deploy::local::LocalArgs;
+use crate::doctor;
+use crate::host::{REVOKED, STATE_DIR, install, uninstall};
 use crate::identity::{Identity, Wish, join};
-use crate::link::{self, Link, Setup};
+use crate::link::{self, End, Link, Setup};
 use crate::state::State;
+use crate::whoami;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use pipelines::protocol::join::{JoinToken, Role};
@@ -16,7 +19,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 const EXAMPLES: &str = "Examples:
-  Make this host an agent, and run it:
+  Make this host an agent for good, with the line that 'pipectl join-token create' prints; then:
+    pipeyard-agent whoami
+    pipeyard-agent doctor
+    pipeyard-agent uninstall
+
+  The same by hand, without a service:
     pipeyard-agent join --url https://ci.example:8443 --token pyj1.… --name web-1 --tag role=web
     pipeyard-agent run
 
@@ -38,9 +46,34 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make this host an agent that stays one over restarts, or bring the one here up to date.
+    ///
+    /// Joins if this host is no agent yet, puts this very program to /usr/local/bin/pipeyard-agent, and
+    /// has systemd run it (a script in /etc/init.d elsewhere). What PIPEYARD_SLOTS and its like say in
+    /// the environment is kept in /etc/pipeyard-agent.env.
+    #[command(after_help = "Example:
+  PIPEYARD_JOIN_TOKEN=pyj1.… ./pipeyard-agent install --url https://ci.example:8443 --name web-1")]
+    Install(JoinArgs),
+    /// Remove the agent from this host: its credential, its service, its state, its program.
+    ///
+    /// What deployments installed and started stays.
+    #[command(after_help = "Example: pipeyard-agent uninstall")]
+    Uninstall(uninstall::UninstallArgs),
+    /// Say what is wrong with this agent, and what to do about it.
+    ///
+    /// Exit codes: 0 nothing is wrong, 1 something is.
+    #[command(after_help = "Example: pipeyard-agent doctor -o json")]
+    Doctor(doctor::DoctorArgs),
+    /// Say who this agent is.
+    ///
+    /// Exit codes: 0 an agent, 1 none, or one that its controller does not know.
+    #[command(after_help = "Example: pipeyard-agent whoami")]
+    Whoami(whoami::WhoamiArgs),
     /// Turn a one-time join token into this agent's own credential.
     Join(JoinArgs),
     /// Run the agent; joins first when this host has no identity yet and a token is given.
+    ///
+    /// Exit codes: 0 told to stop, 77 the controller does not know this agent any more, 1 anything else.
     Run(RunArgs),
     /// Deploy a bundle to this host with the agent's own code, no controller.
     ///
@@ -49,31 +82,32 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
-struct Place {
+pub struct Place {
     /// Where the agent keeps its identity, its journal, its cache and the releases.
-    #[arg(long, env = "PIPEYARD_STATE_DIR", default_value = "/var/lib/pipeyard-agent")]
-    state_dir: PathBuf,
+    #[arg(long, env = "PIPEYARD_STATE_DIR", default_value = STATE_DIR)]
+    pub state_dir: PathBuf,
     /// Send the credential over http:// also to other machines.
     #[arg(long, env = "PIPEYARD_ALLOW_PLAIN_HTTP")]
-    allow_plain_http: bool,
+    pub allow_plain_http: bool,
 }
 
 #[derive(Debug, Args)]
-struct JoinArgs {
+pub struct JoinArgs {
     #[command(flatten)]
-    place: Place,
+    pub place: Place,
     /// The controller's address.
     #[arg(long, env = "PIPEYARD_URL")]
-    url: String,
-    /// The token, from `pipectl join-token create`.
+    pub url: String,
+    /// The token, from `pipectl join-token create`. Rather in the environment than here: everybody on a
+    /// host can read the arguments of its programs.
     #[arg(long, env = "PIPEYARD_JOIN_TOKEN", hide_env_values = true)]
-    token: JoinToken,
+    pub token: Option<JoinToken>,
     /// The agent's name, unique among agents; the host's name by default.
     #[arg(long, env = "PIPEYARD_NAME")]
-    name: Option<String>,
+    pub name: Option<String>,
     /// A tag that deployment groups can select by; repeat it for more.
     #[arg(long = "tag", value_name = "KEY=VALUE", env = "PIPEYARD_TAGS", value_delimiter = ',')]
-    tags: Vec<String>,
+    pub tags: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -124,21 +158,12 @@ struct RunArgs {
 /// What the command could not do.
 pub async fn main(cli: Cli) -> Result<ExitCode> {
     match cli.command {
-        Command::Join(args) => {
-            let state = State::open(&args.place.state_dir)?;
-            if let Some(known) = Identity::load(state.root())? {
-                let (name, url) = (known.name, known.url);
-                bail!(
-                    "this host is already agent '{name}' of {url}: remove identity.json to rejoin"
-                );
-            }
-            let allow_plain_http = args.place.allow_plain_http;
-            let wish = wish(args.url, args.token, args.name, &args.tags, allow_plain_http)?;
-            let identity = join(state.root(), &wish).await?;
-            announce(&identity);
-            Ok(ExitCode::SUCCESS)
-        }
-        Command::Run(args) => run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Install(args) => install::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Uninstall(args) => uninstall::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Doctor(args) => doctor::run(args).await,
+        Command::Whoami(args) => whoami::run(args).await,
+        Command::Join(args) => join_only(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Run(args) => run(args).await,
         Command::DeployLocal(args) => match deploy::local::run(args, told_to_stop()).await {
             Ok(true) => Ok(ExitCode::SUCCESS),
             Ok(false) => Ok(ExitCode::from(1)),
@@ -150,7 +175,22 @@ pub async fn main(cli: Cli) -> Result<ExitCode> {
     }
 }
 
-async fn run(args: RunArgs) -> Result<()> {
+async fn join_only(args: JoinArgs) -> Result<()> {
+    let state = State::open(&args.place.state_dir)?;
+    if let Some(known) = Identity::load(state.root())? {
+        let (name, url) = (known.name, known.url);
+        bail!("this host is already agent '{name}' of {url}: remove identity.json to rejoin");
+    }
+    let Some(token) = args.token else {
+        bail!("a token is needed: pass --token, or set PIPEYARD_JOIN_TOKEN");
+    };
+    let wish = wish(args.url, token, args.name, &args.tags, args.place.allow_plain_http)?;
+    let identity = join(state.root(), &wish).await?;
+    announce(&identity);
+    Ok(())
+}
+
+async fn run(args: RunArgs) -> Result<ExitCode> {
     let state = State::open(&args.place.state_dir)?;
     let allow_plain_http = args.place.allow_plain_http;
     let mut identity = match Identity::load(state.root())? {
@@ -179,7 +219,16 @@ async fn run(args: RunArgs) -> Result<()> {
     }
     let (name, role, url) = (&identity.name, identity.role.as_str(), &identity.url);
     tracing::info!("agent {name} ({role}) works for {url}");
-    link::serve(link, told_to_stop()).await
+    match link::serve(link, told_to_stop()).await {
+        End::Told => Ok(ExitCode::SUCCESS),
+        End::Revoked => {
+            tracing::error!(
+                "agent {name} was revoked, so it ends. To make this host an agent again, run the line \
+                 that 'pipectl join-token create' prints; to remove it, 'pipeyard-agent uninstall'"
+            );
+            Ok(ExitCode::from(REVOKED))
+        }
+    }
 }
 
 fn policy(args: &RunArgs) -> Result<Policy> {
@@ -224,7 +273,11 @@ fn announce(identity: &Identity) {
     tracing::info!("joined {url} as {name} ({agent}), in the role {}", role.as_str());
 }
 
-fn wish(
+/// What an operator wants, checked.
+///
+/// # Errors
+/// When a tag is none, or the host does not tell its name.
+pub fn wish(
     url: String,
     token: JoinToken,
     name: Option<String>,

@@ -4,13 +4,15 @@
 
 use bytes::Bytes;
 use pipelines::ids::Digest;
-use pipelines::protocol::AGENT_HEADER;
 use pipelines::protocol::join::{JoinReply, JoinRequest};
 use pipelines::protocol::poll::{PollReply, PollRequest};
 use pipelines::protocol::report::{LogReply, Report, ReportReply, UploadReply};
 use pipelines::protocol::task::{Artifact, TaskKey};
+use pipelines::protocol::whoami::{LeaveReply, LeaveRequest, WhoamiReply};
+use pipelines::protocol::{AGENT_HEADER, UNKNOWN_AGENT};
 use reqwest::header::CONTENT_LENGTH;
 use reqwest::{RequestBuilder, Response};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::path::Path;
 use std::time::Duration;
@@ -29,7 +31,7 @@ pub enum CallError {
     #[error("cannot reach the controller: {0}")]
     Unreachable(String),
     #[error("the controller answered {status}: {message}")]
-    Refused { status: u16, message: String },
+    Refused { status: u16, code: Option<String>, message: String },
     #[error("cannot read {path}: {source}")]
     File { path: String, source: std::io::Error },
 }
@@ -46,6 +48,25 @@ impl CallError {
             CallError::File { .. } => false,
         }
     }
+
+    /// Whether the controller itself said that it does not know this agent, or not any more.
+    #[must_use]
+    pub fn is_unknown_agent(&self) -> bool {
+        let CallError::Refused { status: 401, code: Some(code), .. } = self else { return false };
+        code == UNKNOWN_AGENT
+    }
+}
+
+/// A refusal as the controller writes it; something on the way may write anything.
+#[derive(Deserialize)]
+struct Refusal {
+    error: Reason,
+}
+
+#[derive(Deserialize)]
+struct Reason {
+    code: Option<String>,
+    message: String,
 }
 
 impl From<reqwest::Error> for CallError {
@@ -96,6 +117,23 @@ impl Controller {
     pub async fn poll(&self, request: &PollRequest) -> Result<PollReply, CallError> {
         let limit = request.wait.to_std() + HELD_EXTRA;
         json(self.post("poll").timeout(limit).json(request)).await
+    }
+
+    /// Who this agent is to the controller.
+    ///
+    /// # Errors
+    /// See [`Controller::poll`].
+    pub async fn whoami(&self) -> Result<WhoamiReply, CallError> {
+        let url = format!("{}/agent/v1/whoami", self.url);
+        json(self.signed(self.http.get(url)).timeout(SHORT)).await
+    }
+
+    /// Ends this agent's credential.
+    ///
+    /// # Errors
+    /// See [`Controller::poll`]; and when it has work and does not insist.
+    pub async fn leave(&self, request: LeaveRequest) -> Result<LeaveReply, CallError> {
+        json(self.post("leave").timeout(SHORT).json(&request)).await
     }
 
     /// # Errors
@@ -163,7 +201,11 @@ async fn checked(response: Response) -> Result<Response, CallError> {
     if status.is_success() {
         return Ok(response);
     }
-    let mut message = response.text().await.unwrap_or_default();
+    let text = response.text().await.unwrap_or_default();
+    let (code, mut message) = match serde_json::from_str::<Refusal>(&text) {
+        Ok(Refusal { error }) => (error.code, error.message),
+        Err(_) => (None, text),
+    };
     message.truncate(message.floor_char_boundary(REFUSAL_LEN_MAX));
-    Err(CallError::Refused { status: status.as_u16(), message: message.trim().to_owned() })
+    Err(CallError::Refused { status: status.as_u16(), code, message: message.trim().to_owned() })
 }

@@ -42,7 +42,9 @@ struct Begun {
     idempotency: String,
 }
 
-fn identity_path(state: &Path) -> PathBuf {
+/// Where it is in a state directory.
+#[must_use]
+pub fn path(state: &Path) -> PathBuf {
     state.join("identity.json")
 }
 
@@ -59,7 +61,7 @@ impl Identity {
     /// # Errors
     /// When the file is there and unreadable.
     pub fn load(state: &Path) -> Result<Option<Identity>> {
-        read_json(&identity_path(state)).context("reading this agent's identity")
+        read_json(&path(state)).context("reading this agent's identity")
     }
 
     /// A client that speaks as this agent.
@@ -117,7 +119,7 @@ pub async fn join(state: &Path, wish: &Wish) -> Result<Identity> {
         tags: reply.tags,
         ca_pem: seen.get().map(pem),
     };
-    write_json(&identity_path(state), &identity).context("keeping this agent's identity")?;
+    write_json(&path(state), &identity).context("keeping this agent's identity")?;
     remove_if_there(&begun_path)?;
     Ok(identity)
 }

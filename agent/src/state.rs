@@ -60,6 +60,16 @@ impl State {
         Ok(state)
     }
 
+    /// Whether an agent is at work in this directory now.
+    #[must_use]
+    pub fn is_held(root: &Path) -> bool {
+        let Ok(lock) = File::open(root.join("lock")) else { return false };
+        matches!(
+            Flock::lock(lock, FlockArg::LockSharedNonblock),
+            Err((_, nix::errno::Errno::EWOULDBLOCK))
+        )
+    }
+
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
@@ -90,7 +100,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let first = State::open(dir.path()).unwrap();
         assert!(State::open(dir.path()).unwrap_err().to_string().contains("another agent"));
+        assert!(State::is_held(dir.path()));
         drop(first);
+        assert!(!State::is_held(dir.path()));
         State::open(dir.path()).unwrap();
     }
 }

@@ -112,6 +112,13 @@ pub fn pem(certificate: &CertificateDer<'_>) -> String {
     format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 
+/// The fingerprint of the first certificate in a PEM text, as it stands in join tokens.
+#[must_use]
+pub fn ca_sha256(pem: &str) -> Option<String> {
+    let first = rustls_pemfile::certs(&mut pem.as_bytes()).next()?.ok()?;
+    Some(hex::encode(Sha256::digest(first)))
+}
+
 /// Picks the CA out of the chain by its fingerprint, then verifies the chain against that CA alone,
 /// with name, times and signatures as always.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use support::agent::Agent;
 use support::{PATIENCE, Stub};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -155,4 +156,26 @@ async fn a_join_whose_answer_was_lost_is_asked_again_in_the_same_words() {
     assert_eq!(world.joins.len(), 2);
     assert_eq!(world.joins[0].idempotency, world.joins[1].idempotency);
     assert!(!state.path().join("joining.json").exists());
+}
+
+#[tokio::test]
+async fn an_agent_that_was_revoked_ends_with_a_code_of_its_own() {
+    let stub = Stub::start(Role::Deploy).await;
+    let second = pipelines::time::Millis::from_secs(1);
+    stub.change(|world| world.lease.silent_for_max = second);
+    let state = tempfile::tempdir().unwrap();
+    let agent = Agent::run(&stub, state.path());
+    stub.wait("a poll", |world| (!world.polls.is_empty()).then_some(())).await;
+    // A proxy that wants a password is not the controller, however long it does.
+    stub.change(|world| world.refuse = Some("who are you?"));
+    let began = std::time::Instant::now();
+    stub.wait("many refusals", |world| {
+        let long = began.elapsed() > std::time::Duration::from_secs(2);
+        (long && world.refused > 3).then_some(())
+    })
+    .await;
+    let words = r#"{"error": {"code": "unknown-agent", "message": "revoked"}}"#;
+    stub.change(|world| world.refuse = Some(words));
+    let status = tokio::task::spawn_blocking(move || agent.wait()).await.unwrap();
+    assert_eq!(status.code(), Some(i32::from(agent::host::REVOKED)));
 }

@@ -200,7 +200,7 @@ fn controller(config: &Config, pool: &PgPool, stop: &CancellationToken) -> Resul
 }
 
 fn web_app(
-    _config: &Config,
+    config: &Config,
     controller: &Controller,
     tls: Option<&Tls>,
     public_url: &str,
@@ -213,6 +213,8 @@ fn web_app(
         keys: controller.keys.clone(),
         lease: controller.lease,
         ca_sha256: tls.map(|tls| tls.fingerprint.clone()),
+        ca_pem: tls.map(|tls| tls.ca_pem.clone()),
+        programs: web::Programs::new(config.program_directories()),
         public_url: public_url.to_owned(),
         version: env!("CARGO_PKG_VERSION"),
     }

@@ -66,6 +66,11 @@ pub struct Config {
     #[arg(long, env = "PIPEYARD_AGENT_SILENCE", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub agent_silence: u64,
 
+    /// Where the programs are that hosts install: pipeyard-agent-linux-x86_64, pipectl-linux-aarch64 and
+    /// so on. Those beside pipeyard-controller are found without it.
+    #[arg(long, env = "PIPEYARD_PROGRAMS", value_name = "DIR")]
+    pub programs: Option<PathBuf>,
+
     /// Let pipelines fetch from this machine's own addresses and over plain HTTP.
     #[arg(long, env = "PIPEYARD_ALLOW_LOCAL_SOURCES")]
     pub allow_local_sources: bool,
@@ -77,6 +82,14 @@ impl Config {
         let silent_for_max = Millis::from_secs(self.agent_silence);
         // Three words in every lease: two may be lost.
         Lease { silent_for_max, heartbeat: Millis(silent_for_max.0 / 3) }
+    }
+
+    /// Where programs for hosts are looked for, the first first.
+    #[must_use]
+    pub fn program_directories(&self) -> Vec<PathBuf> {
+        let own = std::env::current_exe().ok();
+        let beside = own.as_deref().and_then(std::path::Path::parent).map(PathBuf::from);
+        self.programs.clone().into_iter().chain(beside).collect()
     }
 
     /// The address people and agents use.

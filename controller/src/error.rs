@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
+use pipelines::protocol::UNKNOWN_AGENT;
 use serde_json::json;
 
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +52,13 @@ impl Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = self.status();
-        let body = Json(json!({ "error": { "message": self.to_string() } }));
+        let body = match self {
+            Failure::Unauthorized => {
+                json!({ "error": { "code": UNKNOWN_AGENT, "message": self.to_string() } })
+            }
+            _ => json!({ "error": { "message": self.to_string() } }),
+        };
+        let body = Json(body);
         if status == StatusCode::SERVICE_UNAVAILABLE {
             tracing::warn!(error = %format!("{:#}", anyhow::Error::from(self)), "a request failed");
             return (status, [(RETRY_AFTER, "1")], body).into_response();

@@ -3,6 +3,8 @@
 //! is verified.
 
 use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
@@ -21,6 +23,8 @@ pub struct Tls {
     pub config: Arc<ServerConfig>,
     /// SHA-256 of the authority's certificate in DER form, in hexadecimal.
     pub fingerprint: String,
+    /// That certificate as PEM, and nothing else that may be in the file.
+    pub ca_pem: String,
 }
 
 impl Tls {
@@ -36,15 +40,26 @@ impl Tls {
         if !key_path.exists() {
             create_authority(&cert_path, &key_path)?;
         }
-        let ca_pem = std::fs::read_to_string(&cert_path).context("reading tls/ca.pem")?;
+        let ca_text = std::fs::read_to_string(&cert_path).context("reading tls/ca.pem")?;
         let key_pem = std::fs::read_to_string(&key_path).context("reading tls/ca.key")?;
-        let ca = CertificateDer::from_pem_slice(ca_pem.as_bytes()).context("parsing tls/ca.pem")?;
+        let ca =
+            CertificateDer::from_pem_slice(ca_text.as_bytes()).context("parsing tls/ca.pem")?;
         let key = KeyPair::from_pem(&key_pem).context("parsing tls/ca.key")?;
         let issuer = Issuer::from_ca_cert_der(&ca, key).context("using tls/ca.pem")?;
         let config = serve_with(&issuer, ca.clone(), names)?;
         let fingerprint = hex::encode(Sha256::digest(&ca));
-        Ok(Tls { config: Arc::new(config), fingerprint })
+        Ok(Tls { config: Arc::new(config), fingerprint, ca_pem: pem(&ca) })
     }
+}
+
+fn pem(certificate: &CertificateDer<'_>) -> String {
+    let text = STANDARD.encode(certificate);
+    let lines: Vec<&str> = text
+        .as_bytes()
+        .chunks(64)
+        .map(|line| std::str::from_utf8(line).unwrap_or_default())
+        .collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 
 fn create_authority(cert_path: &Path, key_path: &Path) -> Result<()> {
@@ -129,6 +144,11 @@ mod tests {
         let second = Tls::load(dir.path(), &["ci.example".to_owned()]).unwrap();
         assert_eq!(first.fingerprint, second.fingerprint);
         assert_eq!(first.fingerprint.len(), 64);
+        // What hosts are given is the certificate alone, even if its key was put into the same file.
+        let key = std::fs::read_to_string(dir.path().join("tls/ca.key")).unwrap();
+        std::fs::write(dir.path().join("tls/ca.pem"), format!("{}{key}", first.ca_pem)).unwrap();
+        let third = Tls::load(dir.path(), &[]).unwrap();
+        assert_eq!((third.fingerprint, &third.ca_pem), (first.fingerprint, &first.ca_pem));
         let mode = std::os::unix::fs::MetadataExt::mode(
             &std::fs::metadata(dir.path().join("tls/ca.key")).unwrap(),
         );

@@ -13,6 +13,8 @@ pub struct Controller {
     pub port: u16,
     gateway: String,
     silence: u64,
+    /// Where the programs are that it gives to hosts, if not beside its own.
+    pub programs: Option<PathBuf>,
     log: PathBuf,
     child: Option<Child>,
 }
@@ -24,7 +26,7 @@ impl Controller {
         let port = free_port();
         let log = data.join(format!("controller-{port}.log"));
         let (data, gateway) = (data.to_owned(), gateway.to_owned());
-        Controller { data, database, port, gateway, silence, log, child: None }
+        Controller { data, database, port, gateway, silence, programs: None, log, child: None }
     }
 
     /// Where people reach it: plain HTTP on this machine.
@@ -61,6 +63,9 @@ impl Controller {
             .stderr(log);
         if let Some(url) = &self.database {
             command.env("DATABASE_URL", url);
+        }
+        if let Some(programs) = &self.programs {
+            command.arg("--programs").arg(programs);
         }
         self.child = Some(command.spawn().expect("starting the controller"));
         let url = format!("{}/readyz", self.url());

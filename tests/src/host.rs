@@ -57,6 +57,28 @@ impl Host {
         Host { name: name.to_owned(), container, witness }
     }
 
+    /// A machine that has never heard of Pipeyard.
+    ///
+    /// # Panics
+    /// When Docker refuses.
+    #[must_use]
+    pub fn bare(world: &str, name: &str, witness: PathBuf) -> Host {
+        std::fs::create_dir_all(&witness).expect("a directory for witness files");
+        let container = format!("pipeyard-story-{world}-{name}");
+        let image = std::env::var("PIPEYARD_HOST_IMAGE");
+        let image =
+            image.expect("PIPEYARD_HOST_IMAGE names an image with curl: 'make test' sets it");
+        let volume = format!("{}:{WITNESS}", witness.display());
+        let (named, hostname) = (["--name", &container], ["--hostname", name]);
+        let mut words = vec!["run", "--detach", "--init", "--label=pipeyard.story"];
+        words.extend(named);
+        words.extend(hostname);
+        words.extend(["--volume", &volume, "--entrypoint", "/bin/sh", &image]);
+        words.extend(["-c", "while :; do sleep 3600; done"]);
+        docker(&words);
+        Host { name: name.to_owned(), container, witness }
+    }
+
     /// What a hook wrote into a witness file; empty when there is none.
     #[must_use]
     pub fn witness(&self, file: &str) -> String {
@@ -71,6 +93,36 @@ impl Host {
             .output()
             .expect("running docker exec");
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// Runs a command inside as a person at its keyboard would: its exit code, and all it printed.
+    ///
+    /// # Panics
+    /// When Docker does not run it.
+    #[must_use]
+    pub fn type_in(&self, command: &str) -> (i32, String) {
+        let output = Command::new("docker")
+            .args(["exec", &self.container, "/bin/sh", "-c", &format!("{{ {command}\n}} 2>&1")])
+            .output()
+            .expect("running docker exec");
+        let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        (output.status.code().unwrap_or(-1), said)
+    }
+
+    /// Every file there is: its path, kind, mode, owner, and size or target. Not of directories the
+    /// kernel or the story fills.
+    ///
+    /// # Panics
+    /// When they cannot be listed.
+    #[must_use]
+    pub fn files(&self) -> Vec<String> {
+        let find = "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /witness \\) \
+                    -prune -o -type d -printf '%p d %m %U\\n' -o -printf '%p %y %m %U %s %l\\n'";
+        let found = self.run(find).expect("listing the files");
+        let mut files: Vec<String> = found.lines().map(str::to_owned).collect();
+        assert!(files.len() > 1000, "a Debian has more than {} files", files.len());
+        files.sort();
+        files
     }
 
     /// The version the application's file says is installed; empty when there is none.

@@ -75,8 +75,7 @@ impl World {
         controller.start().await;
         let password = first_password(&data);
         let api = Api::login(&controller.url(), "admin", &password).await;
-        let world = directory.path().file_name().expect("a name").to_string_lossy().into_owned();
-        let world = world.trim_start_matches('.').to_owned();
+        let world = label(directory.path());
         let builder_token = api.join_token("build", json!({})).await;
         let builder = Builder::start(directory.path(), &controller.agents_url(), &builder_token);
         let mut tokens = Vec::new();
@@ -180,6 +179,13 @@ impl World {
         .await;
     }
 
+    /// A machine that is no host yet.
+    #[must_use]
+    pub fn bare_host(&self, name: &str) -> Host {
+        let witness = self.directory.path().join("witness").join(name);
+        Host::bare(&label(self.directory.path()), name, witness)
+    }
+
     /// The version every host has installed.
     #[must_use]
     pub fn versions(&self) -> Vec<String> {
@@ -197,14 +203,29 @@ impl World {
     }
 }
 
+/// What containers of a story are called by.
+#[must_use]
+pub fn label(directory: &Path) -> String {
+    let name = directory.file_name().expect("a name").to_string_lossy().into_owned();
+    name.trim_start_matches('.').to_owned()
+}
+
 /// The private Postgres runs as another user and must be able to reach its own directory.
-fn pass_through(directory: &Path) {
+///
+/// # Panics
+/// When the directory's mode cannot be set.
+pub fn pass_through(directory: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755))
         .expect("the world's directory");
 }
 
-fn first_password(data: &Path) -> String {
+/// What the first start of a controller wrote for its first admin.
+///
+/// # Panics
+/// When it did not.
+#[must_use]
+pub fn first_password(data: &Path) -> String {
     let text = std::fs::read_to_string(data.join("first-admin")).expect("the first admin's file");
     let line = text.lines().find_map(|line| line.strip_prefix("password: "));
     line.expect("a password").to_owned()

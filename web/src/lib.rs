@@ -10,6 +10,7 @@ mod error;
 mod extract;
 mod headers;
 mod health;
+mod install;
 mod intent;
 mod live;
 mod pages;
@@ -17,6 +18,8 @@ mod shell;
 #[cfg(test)]
 mod tests;
 mod words;
+
+pub use install::Programs;
 
 use axum::Router;
 use axum::middleware;
@@ -48,6 +51,10 @@ pub struct App {
     pub lease: Lease,
     /// Fingerprint of the CA that agents are to trust; None when there is no TLS.
     pub ca_sha256: Option<String>,
+    /// That CA's certificate as PEM, for hosts that are to join.
+    pub ca_pem: Option<String>,
+    /// What hosts install.
+    pub programs: Programs,
     /// How others reach this server: `https://pipeyard.example:8443`, without a slash at the end.
     pub public_url: String,
     pub version: &'static str,
@@ -76,6 +83,7 @@ pub fn router(app: App) -> Router {
         .merge(api::routes())
         .merge(shell::routes())
         .merge(health::routes())
+        .merge(install::routes())
         .layer(middleware::from_fn(error::for_browsers))
         .layer(middleware::from_fn(headers::secure))
         .with_state(web)

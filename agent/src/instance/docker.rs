@@ -134,7 +134,7 @@ pub async fn remove(engine: &Engine, name: &str, group: &str) -> Result<(), Stri
 }
 
 /// Docker counts processors in billionths.
-#[allow(clippy::cast_possible_truncation, reason = "a limit of processors is small")]
+#[expect(clippy::cast_possible_truncation, reason = "a limit of processors is small")]
 fn nano(cpus: f64) -> i64 {
     (cpus * 1e9) as i64
 }

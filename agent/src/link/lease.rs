@@ -45,6 +45,16 @@ impl Silence {
         let _ = self.heard_once.subscribe().wait_for(|heard| *heard).await;
     }
 
+    /// How long a silence may be; before a controller has named it, what is usual.
+    pub fn longest(&self) -> Duration {
+        self.lock().1.silent_for_max.to_std()
+    }
+
+    /// Whether a controller has answered a poll in this life.
+    pub fn was_heard(&self) -> bool {
+        *self.heard_once.borrow()
+    }
+
     /// Resolves once the silence has been longer than the lease allows.
     pub async fn too_long(&self) {
         loop {

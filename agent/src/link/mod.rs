@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use turns::Turns;
 
-pub use poll::serve;
+pub use poll::{End, FREE_MIN, serve};
 pub use run::failed;
 
 /// Between looks for containers nobody needs.

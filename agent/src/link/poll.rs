@@ -7,7 +7,6 @@ use crate::backoff::Backoff;
 use crate::context::{Reason, free_bytes};
 use crate::controller::CallError;
 use crate::deploy;
-use anyhow::Result;
 use pipelines::protocol::join::Role;
 use pipelines::protocol::poll::{PollReply, PollRequest};
 use pipelines::protocol::report::ErrorCode;
@@ -19,8 +18,8 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
-/// Free disk below which an agent takes no work.
-const FREE_MIN: u64 = 64 << 20;
+/// Free disk below which an agent takes no work, in bytes.
+pub const FREE_MIN: u64 = 64 << 20;
 /// Time for killed work to come to its end when the agent stops.
 const KILL_TIME: Duration = Duration::from_secs(15);
 /// Time for last words to the controller when the agent stops.
@@ -29,6 +28,19 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// A poll that is answered sooner than this, with nothing new, was not held: the controller waits
 /// for something that takes its time here.
 const TOO_SOON: Duration = Duration::from_millis(200);
+
+/// How long a controller has to say that it does not know this agent, before one that never worked for
+/// it in this life believes it.
+const UNKNOWN_FOR: Duration = Duration::from_secs(5);
+
+/// Why the agent's program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Somebody said so on this host.
+    Told,
+    /// The controller does not know this agent any more.
+    Revoked,
+}
 
 /// What a reply meant.
 enum News {
@@ -40,21 +52,24 @@ enum News {
 
 /// Runs the agent until `stop` resolves and the work has come to an end.
 ///
-/// # Errors
-/// None at present: a controller that is away is no reason to stop.
-pub async fn serve(link: Arc<Link>, stop: impl Future<Output = ()>) -> Result<()> {
+/// A controller that is away is no reason to stop. One that says, for as long as the lease, that it does
+/// not know this agent is: by then whatever ran has been ended.
+pub async fn serve(link: Arc<Link>, stop: impl Future<Output = ()>) -> End {
     let mut earlier: Vec<Arc<Held>> = link.held().values().cloned().collect();
     // What had begun goes on before what was only waiting.
     earlier.sort_by_key(|task| task.running_for().is_none());
     for task in earlier {
         link.start(task);
     }
-    let polling = tokio::spawn(poll_for_ever(link.clone()));
+    let mut polling = tokio::spawn(poll_until_revoked(link.clone()));
     let sweeping =
         (link.setup.role == Role::Build).then(|| tokio::spawn(link.clone().sweep_for_ever()));
     let watching = (link.setup.role == Role::Deploy)
         .then(|| tokio::spawn(crate::route::watch(link.state.root().to_owned())));
-    stop.await;
+    let end = tokio::select! {
+        () = stop => End::Told,
+        _ = &mut polling => End::Revoked,
+    };
     drain(&link).await;
     polling.abort();
     if let Some(watching) = watching {
@@ -63,7 +78,7 @@ pub async fn serve(link: Arc<Link>, stop: impl Future<Output = ()>) -> Result<()
     if let Some(sweeping) = sweeping {
         sweeping.abort();
     }
-    Ok(())
+    end
 }
 
 /// Lets running work end, for a while; then ends it.
@@ -82,10 +97,12 @@ async fn drain(link: &Arc<Link>) {
     let _ = timeout(LAST_WORDS, link.shipping.wait()).await;
 }
 
-async fn poll_for_ever(link: Arc<Link>) {
+/// Ends when the controller has said for long enough that it does not know this agent.
+async fn poll_until_revoked(link: Arc<Link>) {
     let mut backoff = Backoff::default();
     let mut first = true;
     let mut away = false;
+    let mut unknown_since: Option<Instant> = None;
     loop {
         let mut changed = link.changed.subscribe();
         let asked = link.clone();
@@ -105,6 +122,7 @@ async fn poll_for_ever(link: Arc<Link>) {
         };
         match answer {
             Ok(reply) => {
+                unknown_since = None;
                 if std::mem::replace(&mut away, false) {
                     tracing::info!("the controller is back");
                 }
@@ -122,6 +140,13 @@ async fn poll_for_ever(link: Arc<Link>) {
             }
             Err(e) => {
                 complain(&e, std::mem::replace(&mut away, true));
+                if !e.is_unknown_agent() {
+                    unknown_since = None;
+                } else if unknown_since.get_or_insert_with(Instant::now).elapsed()
+                    >= link.believes_after()
+                {
+                    return;
+                }
                 backoff.wait().await;
             }
         }
@@ -130,10 +155,9 @@ async fn poll_for_ever(link: Arc<Link>) {
 
 fn complain(error: &CallError, again: bool) {
     match error {
-        CallError::Refused { status: 401 | 403, message } if !again => tracing::error!(
-            "the controller does not know this agent (any more): {message}. Remove identity.json \
-             and join again with a new token, if this host should still be an agent"
-        ),
+        CallError::Refused { status: 401 | 403, message, .. } if !again => {
+            tracing::error!("the controller does not know this agent (any more): {message}");
+        }
         other if !again => tracing::warn!("{other}; work goes on, and so does asking"),
         other => tracing::debug!("{other}"),
     }
@@ -162,6 +186,12 @@ impl Link {
             wait,
             unfit,
         }
+    }
+
+    /// How long it has to be said that this agent is unknown.
+    fn believes_after(&self) -> Duration {
+        // What runs is ended with the lease; before that, there is something to lose.
+        if self.silence.was_heard() { self.silence.longest() } else { UNKNOWN_FOR }
     }
 
     fn unfit(&self) -> Option<String> {

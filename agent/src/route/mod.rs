@@ -15,6 +15,8 @@ mod read_back;
 mod router;
 mod watch;
 
+pub use kept::Kept;
+pub use order::Target;
 pub use watch::watch;
 
 use crate::context::{Settings, TaskContext};
@@ -22,9 +24,8 @@ use crate::link::failed;
 use apply::Job;
 use fault::{Fault, Stop};
 use haproxy::Haproxy;
-use kept::Kept;
 use nginx::Nginx;
-use order::{Target, Wish};
+use order::Wish;
 use pipelines::protocol::answer::{Answer, Counters, Routed};
 use pipelines::protocol::report::{ErrorCode, Outcome, Step, StepStatus, TaskError};
 use pipelines::protocol::route::{Observe, Route};

@@ -42,6 +42,10 @@ pub struct World {
     pub fetches: u32,
     /// Answer everything with 503.
     pub away: bool,
+    /// Answer everything with 401 and this text.
+    pub refuse: Option<&'static str>,
+    /// Refusals so far.
+    pub refused: u32,
     /// Keep the next join or report, but lose the answer.
     pub lose_answers: u32,
     /// Answer as many pieces of log and reports as a proxy would that has lost its way: 404.
@@ -83,6 +87,8 @@ impl Stub {
             artifacts: BTreeMap::new(),
             fetches: 0,
             away: false,
+            refuse: None,
+            refused: 0,
             lose_answers: 0,
             not_found: 0,
         };
@@ -149,7 +155,13 @@ impl World {
 }
 
 fn away(stub: &Stub) -> Option<Response> {
-    let world = stub.world();
+    let mut world = stub.world();
+    if let Some(text) = world.refuse {
+        world.refused += 1;
+        drop(world);
+        stub.changed.send_replace(());
+        return Some((StatusCode::UNAUTHORIZED, text).into_response());
+    }
     world.away.then(|| (StatusCode::SERVICE_UNAVAILABLE, "away").into_response())
 }
 

@@ -7,6 +7,7 @@ mod join;
 mod poll;
 mod report;
 pub mod seen;
+mod whoami;
 
 use crate::state::Controller;
 use anyhow::Result;
@@ -28,6 +29,8 @@ pub fn router() -> Router<Controller> {
     let messages = Router::new()
         .route("/agent/v1/join", post(join::join))
         .route("/agent/v1/poll", post(poll::poll))
+        .route("/agent/v1/whoami", get(whoami::whoami))
+        .route("/agent/v1/leave", post(whoami::leave))
         .route("/agent/v1/tasks/{id}/log", post(report::log))
         .route("/agent/v1/tasks/{id}/report", post(report::report))
         .layer(DefaultBodyLimit::max(MESSAGE_MAX));

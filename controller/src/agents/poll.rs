@@ -55,6 +55,10 @@ pub(super) async fn poll(
             () = tokio::time::sleep_until(deadline) => {}
             () = controller.stop.cancelled() => return Ok(Json(reply)),
         }
+        // It may have been revoked while this was held.
+        if !store::agents::takes_part(&mut *controller.pool.acquire().await?, agent.id).await? {
+            return Err(Failure::Unauthorized);
+        }
     }
 }
 

@@ -147,7 +147,8 @@ pub async fn join(
     }
     let created: Option<i64> = sqlx::query_scalar(
         "insert into agents (name, role, tags, version, credential_hash, join_key, address)
-         values ($1, $2, $3, $4, $5, $6, $7) on conflict (name) do nothing returning id",
+         values ($1, $2, $3, $4, $5, $6, $7)
+         on conflict (name) where state <> 'revoked' do nothing returning id",
     )
     .bind(&request.name)
     .bind(&role)
@@ -223,6 +224,16 @@ pub async fn by_credential(
         role: role_from(&role),
         drained: state == "drained",
     }))
+}
+
+/// Whether an agent that was known a moment ago still is: not revoked since.
+pub async fn takes_part(conn: &mut PgConnection, agent: AgentId) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select from agents where id = $1 and state in ('active', 'drained'))",
+    )
+    .bind(agent.0)
+    .fetch_one(conn)
+    .await
 }
 
 /// Notes many agents as heard just now, in one statement.
@@ -309,14 +320,19 @@ pub async fn newest_word_ago(conn: &mut PgConnection) -> sqlx::Result<Millis> {
     Ok(Millis(u64::try_from(ago.unwrap_or(0)).unwrap_or(0)))
 }
 
-/// Sets `active` or `drained`, or revokes for good; false when there is no such agent.
-pub async fn set_state(conn: &mut PgConnection, name: &str, state: &str) -> sqlx::Result<bool> {
-    let done = sqlx::query(
-        "update agents set state = $2 where name = $1 and state in ('active', 'drained')",
+/// Sets `active` or `drained`, or revokes for good; None when there is no such agent.
+pub async fn set_state(
+    conn: &mut PgConnection,
+    name: &str,
+    state: &str,
+) -> sqlx::Result<Option<AgentId>> {
+    let id: Option<i64> = sqlx::query_scalar(
+        "update agents set state = $2 where name = $1 and state in ('active', 'drained')
+         returning id",
     )
     .bind(name)
     .bind(state)
-    .execute(conn)
+    .fetch_optional(conn)
     .await?;
-    Ok(done.rows_affected() > 0)
+    Ok(id.map(AgentId))
 }

@@ -15,9 +15,13 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Make a token and print the line to run on the host.
-    #[command(
-        after_help = "Example: pipectl join-token create --role deploy --tag role=web --uses 3"
-    )]
+    ///
+    /// The line fetches the agent from the controller, proves it, joins, and keeps it running. Running
+    /// it on the same host again brings the agent there up to date.
+    #[command(after_help = "Examples:
+  pipectl join-token create --role deploy --tag role=web --uses 3
+  pipectl join-token create --role deploy --uses 100 --valid 30d --user-data > user-data.sh
+  pipectl join-token create --role build -o json | jq -r .token")]
     Create(Create),
 }
 
@@ -35,6 +39,12 @@ struct Create {
     /// For how long: 30m, 1h, 7d.
     #[arg(long, default_value = "1h", value_parser = seconds)]
     valid: u64,
+    /// Print the line for a host that has wget and no curl.
+    #[arg(long, conflicts_with = "user_data")]
+    wget: bool,
+    /// Print a script that machines run at their first start (EC2 user data).
+    #[arg(long)]
+    user_data: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -58,10 +68,19 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit> {
     let output = context.output;
     if output.is_json() {
         output.json(&answer);
-    } else {
-        output.note("Run this on the host, as root:");
-        output.line(clean(answer["command"].as_str().unwrap_or_default()));
+        return Ok(Exit::Done);
     }
+    let (key, note) = match (create.wget, create.user_data) {
+        (_, true) => {
+            ("user_data", "Whoever can read this script can join with it, while it is valid:")
+        }
+        (true, false) => ("command_wget", "Run this on the host, as root:"),
+        (false, false) => ("command", "Run this on the host, as root:"),
+    };
+    output.note(note);
+    // A script has lines; nothing else that moves a cursor belongs into it.
+    let lines: Vec<String> = answer[key].as_str().unwrap_or_default().lines().map(clean).collect();
+    output.line(lines.join("\n"));
     Ok(Exit::Done)
 }
 

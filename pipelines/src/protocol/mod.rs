@@ -3,6 +3,8 @@
 //! ```text
 //! POST /agent/v1/join                         JoinRequest   → JoinReply      (join token)
 //! POST /agent/v1/poll                         PollRequest   → PollReply      (held up to `wait`)
+//! GET  /agent/v1/whoami                       → WhoamiReply
+//! POST /agent/v1/leave                        LeaveRequest  → LeaveReply     (the credential ends)
 //! POST /agent/v1/tasks/{id}/log?attempt&offset   raw bytes  → LogReply
 //! POST /agent/v1/tasks/{id}/report            Report        → ReportReply
 //! GET  /agent/v1/artifacts/{digest}           → the bytes    (only for a task the agent holds)
@@ -20,6 +22,7 @@ pub mod poll;
 pub mod report;
 pub mod route;
 pub mod task;
+pub mod whoami;
 
 /// The version both sides speak. The controller refuses agents below [`VERSION_FLOOR`].
 pub const VERSION: u32 = 1;
@@ -28,6 +31,10 @@ pub const VERSION_FLOOR: u32 = 1;
 
 /// Header in which the agent names itself; the credential is in `Authorization: Bearer`.
 pub const AGENT_HEADER: &str = "pipeyard-agent";
+
+/// `error.code` of the refusal (401) of a credential that is missing, unknown or revoked. A 401 without
+/// it comes from something else on the way.
+pub const UNKNOWN_AGENT: &str = "unknown-agent";
 
 /// Largest piece of log one request may carry, in bytes.
 pub const LOG_CHUNK_MAX: usize = 1 << 20;

@@ -146,10 +146,12 @@ async fn set_state(
     state: &'static str,
 ) -> Result<Json<StateBody>> {
     let mut conn = web.pool.acquire().await?;
-    if !store::agents::set_state(&mut conn, name, state).await? {
+    let Some(agent) = store::agents::set_state(&mut conn, name, state).await? else {
         return Err(Error::not_found(format!("agent '{name}'"), "see 'pipectl agents'"));
-    }
+    };
     tracing::info!(agent.name = name, by = person.name(), "an agent is now {state}");
+    // A held poll of its ends, and one that is revoked hears so.
+    web.wakes.agent(agent);
     web.wakes.engine();
     web.wakes.pages();
     Ok(Json(StateBody { name: name.to_owned(), state }))

@@ -5,6 +5,8 @@ use crate::Web;
 use crate::auth::{Admin, ByToken};
 use crate::error::{Error, Result};
 use crate::extract::Body;
+use crate::install;
+use crate::install::line::{self, Fetcher, Proof};
 use axum::Json;
 use axum::extract::State;
 use pipelines::protocol::join::{JoinToken, Role};
@@ -25,8 +27,12 @@ pub struct NewToken {
 pub struct TokenBody {
     /// Shown once.
     token: String,
-    /// The one line to run on the host.
+    /// The one line to run on the host, as root.
     command: String,
+    /// The same for a host without curl.
+    command_wget: String,
+    /// What a machine runs at its first start (EC2 user data): the same line, tried for a while.
+    user_data: String,
     expires_at: String,
 }
 
@@ -65,11 +71,33 @@ pub async fn create(
     .await?;
     let now = store::clock::now(&mut conn).await?;
     let token = JoinToken { id, secret, ca_sha256: web.ca_sha256.clone() }.to_string();
-    let command = join_command(&web.public_url, &token);
+    let lines = Lines::of(&web, &token).await?;
     tracing::info!(by = person.name(), role = wanted.role.as_str(), uses, "a join token was made");
-    Ok(Json(TokenBody { token, command, expires_at: shared::at((now + valid).0) }))
+    Ok(Json(TokenBody {
+        token,
+        user_data: line::user_data(&lines.curl),
+        command: lines.curl,
+        command_wget: lines.wget,
+        expires_at: shared::at((now + valid).0),
+    }))
 }
 
-fn join_command(public_url: &str, token: &str) -> String {
-    format!("pipeyard-agent run --url {public_url} --join-token {token}")
+struct Lines {
+    curl: String,
+    wget: String,
+}
+
+impl Lines {
+    async fn of(web: &Web, token: &str) -> Result<Lines> {
+        // Without TLS the line proves the script, which has to be known for that.
+        let in_the_clear = web.public_url.starts_with("http:");
+        let script = if in_the_clear { install::script_text(web).await? } else { String::new() };
+        let proof = match &web.ca_pem {
+            _ if in_the_clear => Proof::Script(&script),
+            Some(pem) => Proof::Authority(pem),
+            None => Proof::System,
+        };
+        let with = |fetcher| line::line(&web.public_url, token, proof, fetcher);
+        Ok(Lines { curl: with(Fetcher::Curl), wget: with(Fetcher::Wget) })
+    }
 }

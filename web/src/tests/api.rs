@@ -340,7 +340,11 @@ async fn a_join_token_comes_with_the_line_to_run_and_agents_can_be_drained() {
     let text = made["token"].as_str().unwrap();
     let parsed: pipelines::protocol::join::JoinToken = text.parse().unwrap();
     assert_eq!(parsed.ca_sha256, server.app.ca_sha256);
-    assert!(made["command"].as_str().unwrap().contains("--url https://pipeyard.example:8443"));
+    for line in ["command", "command_wget", "user_data"] {
+        let line = made[line].as_str().unwrap();
+        assert!(line.contains("https://pipeyard.example:8443/install.sh"), "{line}");
+        assert!(line.contains(&format!("PIPEYARD_JOIN_TOKEN={text} sh install.sh")), "{line}");
+    }
     let bad =
         server.post("/api/v1/join-tokens", &token, json!({"role": "deploy", "uses": 0})).await;
     assert_eq!(bad.status, StatusCode::BAD_REQUEST);

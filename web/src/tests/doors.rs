@@ -6,8 +6,17 @@ use serde_json::json;
 use store::users::Role;
 
 /// Paths anybody may ask for.
-const PUBLIC: [&str; 5] =
-    ["/sign-in", "/api/v1/login", "/healthz", "/readyz", "/assets/{fingerprint}/{name}"];
+const PUBLIC: [&str; 9] = [
+    "/sign-in",
+    "/api/v1/login",
+    "/healthz",
+    "/readyz",
+    "/assets/{fingerprint}/{name}",
+    "/install.sh",
+    "/install/ca.pem",
+    "/install/SHA256SUMS",
+    "/install/{program}",
+];
 
 /// Every path the sources register, found in them, so that a new route cannot be forgotten here.
 fn routes() -> Vec<String> {
@@ -17,6 +26,7 @@ fn routes() -> Vec<String> {
         include_str!("../live/mod.rs"),
         include_str!("../shell/mod.rs"),
         include_str!("../health.rs"),
+        include_str!("../install/mod.rs"),
     ];
     let found = sources.iter().flat_map(|text| text.split(".route(").skip(1));
     found.map(|rest| rest.split('"').nth(1).unwrap().to_owned()).collect()

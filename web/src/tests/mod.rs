@@ -2,6 +2,7 @@
 
 mod api;
 mod doors;
+mod install;
 mod monitors;
 mod pages;
 pub mod sample;

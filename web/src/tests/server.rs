@@ -1,6 +1,6 @@
 //! The real router on a real database, called without a network.
 
-use crate::{App, Peer, router};
+use crate::{App, Peer, Programs, router};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -18,7 +18,7 @@ use tower::ServiceExt as _;
 pub struct Server {
     pub app: App,
     pub router: Router,
-    _directory: tempfile::TempDir,
+    pub directory: tempfile::TempDir,
 }
 
 pub struct Answer {
@@ -58,10 +58,12 @@ impl Server {
                 heartbeat: Millis::from_secs(10),
             },
             ca_sha256: Some("0f".repeat(32)),
+            ca_pem: Some("-----BEGIN CERTIFICATE-----\n".to_owned()),
+            programs: Programs::new(vec![at("programs")]),
             public_url: "https://pipeyard.example:8443".to_owned(),
             version: "test",
         };
-        Server { router: router(app.clone()), app, _directory: directory }
+        Server { router: router(app.clone()), app, directory }
     }
 
     /// A user of that role and an API token of theirs.

@@ -56,12 +56,19 @@ async fn a_revoked_agent_is_nobody_and_a_silent_one_is_not_alive() {
     assert!(!agents::list(&mut conn, Millis(0)).await.unwrap()[0].alive);
     assert!(agents::newest_word_ago(&mut conn).await.unwrap() < HOUR);
     agents::note_seen(&mut conn, &[agent]).await.unwrap();
-    assert!(agents::set_state(&mut conn, "host-1", "drained").await.unwrap());
+    assert!(agents::takes_part(&mut conn, agent).await.unwrap());
+    let drained = agents::set_state(&mut conn, "host-1", "drained").await.unwrap();
+    assert_eq!(drained, Some(agent));
     assert!(agents::by_credential(&mut conn, &credential).await.unwrap().unwrap().drained);
-    assert!(agents::set_state(&mut conn, "host-1", "revoked").await.unwrap());
+    agents::set_state(&mut conn, "host-1", "revoked").await.unwrap();
+    assert!(!agents::takes_part(&mut conn, agent).await.unwrap());
     assert!(agents::by_credential(&mut conn, &credential).await.unwrap().is_none());
-    assert!(!agents::set_state(&mut conn, "host-1", "active").await.unwrap(), "for good");
+    assert_eq!(agents::set_state(&mut conn, "host-1", "active").await.unwrap(), None, "for good");
     assert!(agents::list(&mut conn, HOUR).await.unwrap().is_empty());
+    // Its name is free again: a host that was set up anew is another agent.
+    let (again, _) = join(&mut conn, Role::Build, "host-1").await;
+    assert_ne!(again, agent);
+    assert_eq!(agents::list(&mut conn, HOUR).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
