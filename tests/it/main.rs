@@ -7,3 +7,4 @@ mod host_in_trouble;
 mod push_to_deployed;
 mod refused;
 mod two_controllers;
+mod watched;
