@@ -9,3 +9,4 @@ mod joining;
 mod push_to_deployed;
 mod refused;
 mod two_controllers;
+mod watched;
