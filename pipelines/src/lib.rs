@@ -3,6 +3,7 @@
 //! Five rules hold for everything in this crate: no IO, no clock, no randomness, no async, no logging.
 //! What a decision needs is an argument; what it wants done is a value it returns.
 
+pub mod calendar;
 pub mod command;
 pub mod deploy;
 pub mod ids;

@@ -5,11 +5,13 @@ use super::perform::{Deployment, Subject, perform};
 use super::runs::wake_at;
 use super::{Effects, Engine, guarded};
 use anyhow::{Context as _, Result, ensure};
+use pipelines::calendar;
 use pipelines::deploy::strategy::{self, Order};
-use pipelines::deploy::{self, Cause, Event, Facts, HostFacts, Phase, Plan, State};
+use pipelines::deploy::{self, Cause, Event, Facts, Host, HostFacts, Phase, Plan, State};
 use pipelines::ids::{AgentId, DeploymentId};
 use pipelines::protocol::task::Purpose;
 use pipelines::time::{Millis, Timestamp};
+use std::collections::BTreeMap;
 use store::deployments::{self, Row, Save};
 use store::groups::{self, HostRow};
 use store::{PgConnection, agents, history, inbox};
@@ -35,10 +37,12 @@ pub(super) async fn decide(
     let mut hosts = groups::hosts(conn, group.id, silence).await?;
     let mut facts = facts(conn, &group, &hosts, id).await?;
     facts.patient = engine.grace.lasts();
+    facts.closed = calendar::closed(&group.spec.windows, &group.spec.freeze, now);
     let (plan, mut state) = match frozen(&row) {
         Some(frozen) => frozen,
         None => {
-            let free = facts.held_by.is_none() && facts.closed.is_none();
+            let closed = facts.closed.is_some() && !is_let_through(&row, &events);
+            let free = facts.held_by.is_none() && !closed;
             let when = (free, now);
             let known = fleet::look(engine, conn, &row, &group, &mut hosts, when, effects).await?;
             if let Known::Unread(unread, _) = &known {
@@ -92,7 +96,7 @@ fn planned(row: &Row, group: &groups::Row, known: Known, now: Timestamp) -> (Pla
         Ok(plan) => {
             let fresh = State::new(&plan, now);
             let state = match &row.state {
-                Some(old) => State { hosts: fresh.hosts, ..old.0.clone() },
+                Some(old) => State { hosts: with_exclusions(fresh.hosts, &old), ..old.0.clone() },
                 None => fresh,
             };
             (plan, state)
@@ -104,6 +108,22 @@ fn planned(row: &Row, group: &groups::Row, known: Known, now: Timestamp) -> (Pla
             (plan, state)
         }
     }
+}
+
+/// Hosts as they are now, without those that somebody left out before the deployment began.
+fn with_exclusions(mut hosts: BTreeMap<AgentId, Host>, before: &State) -> BTreeMap<AgentId, Host> {
+    for (id, host) in &mut hosts {
+        let old = before.hosts.get(id);
+        host.excluded = old.and_then(|old| old.excluded.clone());
+    }
+    hosts
+}
+
+/// Whether windows and freezes do not count for it, or will not when these events are heard.
+fn is_let_through(row: &Row, events: &[Event]) -> bool {
+    let before = row.state.as_ref().is_some_and(|state| state.overridden.is_some());
+    let now = events.iter().any(|event| matches!(event, Event::Override { .. }));
+    row.purpose() == Purpose::Rollback || before || now
 }
 
 /// A deployment that has begun keeps its plan.

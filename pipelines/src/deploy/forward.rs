@@ -2,6 +2,7 @@
 
 use super::event::{MonitorState, Verdict};
 use super::host::{App, Host, Lane, Stage};
+use super::people::THE_ANALYSIS;
 use super::plan::{Enter, Inconclusive, Judge, PlanHost, Share, Step};
 use super::share;
 use super::state::{Cause, Pause, Promoted};
@@ -271,7 +272,7 @@ fn hold(turn: &mut Turn<'_>, time: Millis, judge: Option<&Judge>) {
         return;
     }
     if judge.is_some_and(|judge| judge.inconclusive == Inconclusive::Pause) {
-        turn.state.paused = Some(Pause { by: "the analysis".to_owned(), since: turn.now });
+        turn.state.paused = Some(Pause { by: THE_ANALYSIS.to_owned(), since: turn.now });
         return;
     }
     let reason = if monitors_speak(turn) {

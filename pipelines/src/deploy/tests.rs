@@ -1,6 +1,7 @@
 //! The engine against examples, and against a seeded fleet that loses, doubles and reorders words.
 
 mod examples;
+mod people;
 
 use super::*;
 use crate::ids::{AgentId, DeploymentId};

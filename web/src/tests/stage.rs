@@ -187,7 +187,7 @@ async fn order(conn: &mut PgConnection, label: &str, digit: char) -> DeploymentI
     let purpose = Purpose::Forward;
     let order =
         deployments::Order { group: group.id, revision: &revision, purpose, by: "ada", run: None };
-    deployments::create(conn, &order).await.unwrap()
+    deployments::create(conn, &order).await.unwrap().unwrap()
 }
 
 async fn put_deployment(

@@ -88,6 +88,9 @@ fn deployment_event(event: &deploy::Event, plan: Option<&Plan>) -> Option<String
             let name = plan.map_or_else(|| host.to_string(), |plan| plan.host_name(*host));
             with_reason(format!("{name} was left out by {by}"), reason)
         }
+        deploy::Event::Override { by, reason } => {
+            with_reason(format!("let through window and freeze by {by}"), reason)
+        }
         deploy::Event::Tick => return None,
     })
 }

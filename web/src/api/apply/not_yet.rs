@@ -2,7 +2,7 @@
 //! relies on is refused; what would only never happen is a warning.
 
 use super::read::File;
-use pipelines::spec::group::{Group, NewerDeployment, Strategy};
+use pipelines::spec::group::Group;
 use pipelines::spec::pipeline::{Build, OnStageFailure, Pipeline, Trigger, Work};
 
 const CODE: &str = "not-available";
@@ -97,29 +97,13 @@ fn texts(work: &Work) -> Vec<(&str, &str)> {
 pub fn group(file: &mut File, group: &Group) {
     let safeguards = [
         ("router", group.router.is_some(), "traffic would not be moved"),
-        ("windows", !group.windows.is_empty(), "deployments would start at any time"),
-        ("freeze", !group.freeze.is_empty(), "deployments would start at any time"),
         ("monitors", !group.monitors.is_empty(), "no deployment would be stopped by them"),
         ("analysis", group.analysis.is_some(), "no deployment would be stopped by it"),
         ("shared", !group.shared.is_empty(), "a deployment could replace what is there"),
         ("instances", group.instances.is_some(), "no host would be made"),
-        ("approve", waits_for_approval(&group.strategy), "nobody could answer it"),
     ];
     for (key, _, what) in safeguards.into_iter().filter(|(_, used, _)| *used) {
         refuse(file, key, what);
-    }
-    if group.newer != NewerDeployment::Queue {
-        let message = "a newer deployment waits its turn, whatever newer says";
-        file.warn(("newer", ""), CODE, message, "");
-    }
-}
-
-/// Whether a step of the strategy is held until a person agrees.
-fn waits_for_approval(strategy: &Strategy) -> bool {
-    match strategy {
-        Strategy::Canary { steps, .. } => steps.iter().any(|step| step.approve),
-        Strategy::BlueGreen { approve, .. } => *approve,
-        _ => false,
     }
 }
 
@@ -181,16 +165,15 @@ mod tests {
     fn what_a_group_says_in_vain_is_said_back() {
         assert_eq!(found("group.yml", sample::GROUP.to_owned()), []);
         let group = |rest: &str| format!("{}\n{rest}\n", sample::GROUP.trim_end());
-        for (rest, severity) in
-            [("shared: [/srv/uploads]", Severity::Error), ("newer: reject", Severity::Warning)]
-        {
-            let found = found("group.yml", group(rest));
-            assert!(matches!(found.as_slice(), [(s, _)] if *s == severity), "{rest}: {found:?}");
-        }
+        let refused = found("group.yml", group("shared: [/srv/uploads]"));
+        assert!(matches!(refused.as_slice(), [(Severity::Error, _)]), "{refused:?}");
         let canary = "{canary: {steps: [{weight: 10, hold: 5m, approve: true}]}}";
         let asking = sample::GROUP.replace("{rolling: {batch: 2}}", canary);
-        assert!(matches!(found("group.yml", asking).as_slice(), [(Severity::Error, _)]));
+        assert_eq!(found("group.yml", asking), []);
         for rest in [
+            "newer: reject",
+            "windows: [{days: [mon-thu], from: '09:00', to: '16:00', zone: Europe/Berlin}]",
+            "freeze: [{from: 2026-12-20, to: 2027-01-03}]",
             "zones: {tag: az, one-at-a-time: true}",
             "hooks: {irreversible: [AfterInstall]}",
             "offline: skip",
