@@ -49,7 +49,7 @@ pub async fn steer(
     let id = row.id();
     if row.finished_at.is_some() {
         return Err(Error::conflict(
-            format!("deployment {id} is over: {}", row.status.replace('-', " ")),
+            format!("deployment {id} is over: {}", row.status),
             "to go back to an earlier revision, use 'pipectl rollback'",
         ));
     }

@@ -35,7 +35,7 @@ pub async fn fill(server: &Server) {
     deployment_at_work(conn, now).await;
 }
 
-async fn join(conn: &mut PgConnection, name: &str, role: AgentRole) {
+pub async fn join(conn: &mut PgConnection, name: &str, role: AgentRole) {
     let tags = [("role".to_owned(), "web".to_owned())].into();
     let minute = Millis::from_secs(60);
     let (id, secret) =
