@@ -130,7 +130,7 @@ pub enum Command {
     Retry(steer::Retry),
     /// Leave a host out of a deployment.
     Exclude(steer::Exclude),
-    /// Start a deployment although a window or a freeze of its group is against it.
+    /// Go on with a deployment or a run although a window or a freeze is against it.
     Override(steer::Override),
     /// Bring a group back to an earlier revision.
     Rollback(rollback::Arguments),
@@ -180,6 +180,7 @@ mod tests {
             vec!["pipectl", "retry", "d-3", "host-1"],
             vec!["pipectl", "exclude", "d-3", "host-1", "--reason", "its disk"],
             vec!["pipectl", "override", "d-3", "--reason", "an outage"],
+            vec!["pipectl", "override", "r-12", "-m", "an outage"],
         ] {
             assert!(Cli::try_parse_from(&good).is_ok(), "{good:?}");
         }

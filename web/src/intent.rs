@@ -12,7 +12,7 @@ use crate::extract::id;
 use pipelines::ids::{DeploymentId, RunId};
 use pipelines::protocol::task::{Purpose, Revision};
 use pipelines::run::trigger::{PushedCommit, Trigger, TriggerKind, sources};
-use pipelines::run::{ActionState, Event as RunEvent};
+use pipelines::run::{ActionState, Event as RunEvent, frozen};
 use std::collections::BTreeMap;
 use store::PgConnection;
 use store::deployments::Rejected;
@@ -125,6 +125,25 @@ pub async fn stop_run(
     }
     let event = RunEvent::Stop { by: person.name().to_owned(), reason: cut(reason), abandon };
     Ok(inbox::post_run(conn, row.id(), &event).await?)
+}
+
+/// Lets a run pass the freezes of its pipeline.
+pub async fn override_run(
+    conn: &mut PgConnection,
+    row: &runs::Row,
+    person: &Person,
+    reason: &str,
+) -> Result<()> {
+    let (run, now) = (row.id(), store::clock::now(conn).await?);
+    if frozen(&row.spec, &row.state, now).is_none() {
+        return Err(Error::conflict(
+            format!("no freeze holds run {run} back now: {}", row.status),
+            format!("see what it waits for: 'pipectl explain {run}'"),
+        ));
+    }
+    let reason = steering::needed(reason, "letting it through")?;
+    let event = RunEvent::Override { by: person.name().to_owned(), reason };
+    Ok(inbox::post_run(conn, run, &event).await?)
 }
 
 /// An answer to an approval.

@@ -96,7 +96,7 @@ fn planned(row: &Row, group: &groups::Row, known: Known, now: Timestamp) -> (Pla
         Ok(plan) => {
             let fresh = State::new(&plan, now);
             let state = match &row.state {
-                Some(old) => State { hosts: with_exclusions(fresh.hosts, &old), ..old.0.clone() },
+                Some(old) => State { hosts: with_exclusions(fresh.hosts, old), ..old.0.clone() },
                 None => fresh,
             };
             (plan, state)

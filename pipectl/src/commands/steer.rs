@@ -2,7 +2,7 @@
 //! `exclude` and `override`.
 
 use super::Context;
-use super::target;
+use super::target::{self, Target};
 use crate::exit::{Exit, Result};
 use crate::output::clean;
 use clap::Args;
@@ -64,7 +64,9 @@ pub struct Exclude {
 #[derive(Debug, Args)]
 #[command(after_help = "Example: pipectl override d-3 --reason 'mends the outage of this morning'")]
 pub struct Override {
-    deployment: DeploymentId,
+    /// A deployment, or a run that a freeze of its pipeline holds back.
+    #[arg(value_name = "DEPLOYMENT|RUN")]
+    of: Target,
     /// Why; it is kept in the deployment's history.
     #[arg(long, short = 'm', visible_alias = "message", value_name = "TEXT")]
     reason: String,
@@ -103,8 +105,15 @@ pub async fn exclude(context: &Context<'_>, wanted: Exclude) -> Result<Exit> {
 }
 
 pub async fn overrule(context: &Context<'_>, wanted: Override) -> Result<Exit> {
-    let (id, body) = (wanted.deployment, json!({"reason": wanted.reason}));
-    steer(context, id, "override", body, "let through windows and freezes").await
+    let Override { of, reason } = wanted;
+    let path = format!("{}/override", of.path());
+    let answer = context.client()?.post(&path, json!({"reason": reason})).await?;
+    if context.output.is_json() {
+        context.output.json(&answer);
+    } else {
+        context.output.line(format!("{of} is let through; follow it with: pipectl watch {of}"));
+    }
+    Ok(Exit::Done)
 }
 
 async fn steer(

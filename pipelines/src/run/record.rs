@@ -1,8 +1,10 @@
 //! Noting an event in a run's state.
 
 use super::event::{BuildOutcome, DeploymentEnd, Event};
+use super::freeze::frozen;
 use super::state::{Action, ActionState, Approval, Phase, State};
 use crate::command::Command;
+use crate::deploy::state::Overridden;
 use crate::spec::pipeline::Pipeline;
 use crate::time::Timestamp;
 
@@ -63,6 +65,12 @@ pub(super) fn record(
                 DeploymentEnd::Cancelled => ActionState::Stopped,
             };
             action.end(next, now);
+        }
+        Event::Override { by, reason } => {
+            if frozen(pipeline, state, now).is_some() {
+                let (by, reason) = (by.clone(), reason.clone());
+                state.overridden = Some(Overridden { by, reason, at: now });
+            }
         }
         Event::Decided { action, by, approved, comment } => {
             decided(

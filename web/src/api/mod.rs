@@ -42,6 +42,7 @@ pub fn routes() -> Router<Web> {
         .route("/api/v1/runs", get(runs::list))
         .route("/api/v1/runs/{id}", get(runs::show))
         .route("/api/v1/runs/{id}/stop", post(runs::stop))
+        .route("/api/v1/runs/{id}/override", post(runs::overrule))
         .route("/api/v1/runs/{id}/actions/{action}/approve", post(runs::approve))
         .route("/api/v1/runs/{id}/actions/{action}/reject", post(runs::reject))
         .route("/api/v1/tasks/{id}/log", get(task_log::read))

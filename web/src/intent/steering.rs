@@ -147,7 +147,7 @@ fn no(row: &Row, Refused { what, remedy }: Refused) -> Error {
     Error::conflict(format!("deployment {} {what}", row.id()), remedy)
 }
 
-fn needed(reason: &str, what: &str) -> Result<String> {
+pub(super) fn needed(reason: &str, what: &str) -> Result<String> {
     let reason = cut(reason);
     if reason.is_empty() {
         let help = "say why; it is kept in the deployment's history";

@@ -26,6 +26,7 @@ pub fn routes() -> Router<Web> {
         .route("/pipelines/{name}/runs", post(pipeline::start))
         .route("/runs/{id}", get(run::show))
         .route("/runs/{id}/stop", get(confirm::ask_stop).post(confirm::stop))
+        .route("/runs/{id}/override", get(confirm::ask_override_run).post(confirm::overrule_run))
         .route("/runs/{id}/actions/{action}", post(run::decide))
         .route("/tasks/{id}/log", get(log::show))
         .route("/tasks/{id}/log/raw", get(log::raw))

@@ -123,6 +123,9 @@ fn run_event(event: &run::Event) -> Option<String> {
             let word = if *approved { "approved" } else { "rejected" };
             with_reason(format!("{action} {word} by {by}"), comment)
         }
+        run::Event::Override { by, reason } => {
+            with_reason(format!("let through the freeze by {by}"), reason)
+        }
         run::Event::Stop { by, reason, .. } => with_reason(format!("stopped by {by}"), reason),
         run::Event::Tick => return None,
     })

@@ -2,7 +2,10 @@
 
 mod steering;
 
-pub use steering::{ask_exclude, ask_override, ask_promote, exclude, overrule, promote};
+pub use steering::{
+    ask_exclude, ask_override, ask_override_run, ask_promote, exclude, overrule, overrule_run,
+    promote,
+};
 
 use crate::Web;
 use crate::auth::{Developer, Operator, Person, Posted};

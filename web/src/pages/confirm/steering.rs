@@ -8,8 +8,10 @@ use crate::extract::Path;
 use crate::headers::Nonce;
 use crate::intent::{self, Steer};
 use crate::pages::deployment::do_it;
+use crate::words;
 use axum::extract::State;
 use axum::response::{Html, Redirect};
+use pipelines::command::Waiting;
 use pipelines::deploy::Step;
 use store::deployments::Row;
 
@@ -41,7 +43,7 @@ pub async fn ask_promote(
 
 fn promote_effects(row: &Row) -> Vec<String> {
     let mut effects = vec![
-        "Every hold that is still to come is skipped, and what is judged there is not.".to_owned(),
+        "Every hold that is still to come is skipped, with the judging it waits for.".to_owned(),
         "Monitors, failing hosts and approvals stop it as before.".to_owned(),
     ];
     let (Some(plan), Some(state)) = (&row.plan, &row.state) else { return effects };
@@ -72,15 +74,47 @@ pub async fn ask_override(
     let row = row(&web, &id).await?;
     let question = format!("Let {} of {} start now?", row.id(), row.revision.label);
     let mut page = page(nonce, &person, &row, question, "Let it start");
-    page.effects = row
-        .waiting
-        .iter()
-        .map(|waiting| format!("It waits: {}.", waiting.what))
-        .chain(["Your name and your reason are kept in its history.".to_owned()])
-        .collect();
+    page.effects = override_effects(&row.waiting);
     page.action = format!("{}/override", page.back);
     page.reason_needed = true;
     page.html()
+}
+
+fn override_effects(waiting: &[Waiting]) -> Vec<String> {
+    let waits = waiting.iter().map(|waiting| format!("It waits: {}.", waiting.what));
+    waits.chain(["Your name and your reason are kept in its history.".to_owned()]).collect()
+}
+
+pub async fn ask_override_run(
+    State(web): State<Web>,
+    Operator(person): Operator,
+    nonce: Nonce,
+    Path(id): Path<String>,
+) -> Result<Html<String>> {
+    let mut conn = web.pool.acquire().await?;
+    let row = intent::run(&mut conn, &id).await?;
+    let name = words::run::name(&row.pipeline, row.number);
+    let mut page = Page::new(nonce, &person, format!("Let {name} go on now?"), "Let it go on");
+    page.back = format!("/runs/{}", row.id());
+    page.effects = override_effects(&row.waiting);
+    page.effects.push("No other freeze of its pipeline holds it back either.".to_owned());
+    page.action = format!("{}/override", page.back);
+    page.reason_needed = true;
+    page.html()
+}
+
+pub async fn overrule_run(
+    State(web): State<Web>,
+    Operator(person): Operator,
+    Path(id): Path<String>,
+    Posted(Reason { reason, .. }): Posted<Reason>,
+) -> Result<Redirect> {
+    let mut tx = web.pool.begin().await?;
+    let row = intent::run(&mut tx, &id).await?;
+    intent::override_run(&mut tx, &row, &person, &reason).await?;
+    tx.commit().await?;
+    web.wakes.engine();
+    Ok(Redirect::to(&format!("/runs/{}", row.id())))
 }
 
 pub async fn overrule(
