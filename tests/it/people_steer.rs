@@ -12,10 +12,8 @@ const RULES: &str =
 
 /// Two orders for one group at the same time.
 fn twice() -> String {
-    format!(
-        "{}      - name: again\n        deploy: {{group: production, artifact: bundle}}\n",
-        PIPELINE
-    )
+    let again = "      - name: again\n        deploy: {group: production, artifact: bundle}\n";
+    format!("{PIPELINE}{again}")
 }
 
 fn group() -> String {

@@ -67,10 +67,7 @@ pub(super) fn record(
             action.end(next, now);
         }
         Event::Override { by, reason } => {
-            if frozen(pipeline, state, now).is_some() {
-                let (by, reason) = (by.clone(), reason.clone());
-                state.overridden = Some(Overridden { by, reason, at: now });
-            }
+            overridden(pipeline, state, (by.as_str(), reason.as_str()), now)
         }
         Event::Decided { action, by, approved, comment } => {
             decided(
@@ -81,6 +78,13 @@ pub(super) fn record(
         }
         Event::Stop { by, reason, abandon } => stop(state, by, reason, *abandon, now, commands),
         Event::Tick => {}
+    }
+}
+
+fn overridden(pipeline: &Pipeline, state: &mut State, (by, reason): (&str, &str), now: Timestamp) {
+    if frozen(pipeline, state, now).is_some() {
+        let (by, reason) = (by.to_owned(), reason.to_owned());
+        state.overridden = Some(Overridden { by, reason, at: now });
     }
 }
 
