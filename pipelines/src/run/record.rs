@@ -67,7 +67,7 @@ pub(super) fn record(
             action.end(next, now);
         }
         Event::Override { by, reason } => {
-            overridden(pipeline, state, (by.as_str(), reason.as_str()), now)
+            overridden(pipeline, state, (by.as_str(), reason.as_str()), now);
         }
         Event::Decided { action, by, approved, comment } => {
             decided(
