@@ -22,6 +22,8 @@ create table group_traffic (
     group_id bigint not null references groups on delete cascade,
     agent_id bigint not null references agents on delete cascade,
     lane jsonb not null,
+    -- the balancer found it good when it was last asked
+    answers boolean not null default false,
     updated_at timestamptz not null default now(),
     primary key (group_id, agent_id)
 );

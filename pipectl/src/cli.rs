@@ -124,6 +124,14 @@ pub enum Command {
     Pause(steer::Pause),
     /// Go on with a paused deployment.
     Resume(steer::Resume),
+    /// End the hold a deployment is in, or all that come.
+    Promote(steer::Promote),
+    /// Try a failed host of a deployment again.
+    Retry(steer::Retry),
+    /// Leave a host out of a deployment.
+    Exclude(steer::Exclude),
+    /// Go on with a deployment or a run although a window or a freeze is against it.
+    Override(steer::Override),
     /// Bring a group back to an earlier revision.
     Rollback(rollback::Arguments),
     /// Hosts and what they serve.
@@ -165,6 +173,22 @@ mod tests {
     }
 
     #[test]
+    fn an_approval_is_of_a_run_or_of_a_deployment() {
+        for good in [
+            vec!["pipectl", "approve", "r-12", "sign-off"],
+            vec!["pipectl", "approve", "d-3", "--yes"],
+            vec!["pipectl", "reject", "d-3", "-y", "-m", "too many errors"],
+            vec!["pipectl", "promote", "d-3", "--full"],
+            vec!["pipectl", "retry", "d-3", "host-1"],
+            vec!["pipectl", "exclude", "d-3", "host-1", "--reason", "its disk"],
+            vec!["pipectl", "override", "d-3", "--reason", "an outage"],
+            vec!["pipectl", "override", "r-12", "-m", "an outage"],
+        ] {
+            assert!(Cli::try_parse_from(&good).is_ok(), "{good:?}");
+        }
+    }
+
+    #[test]
     fn arguments_are_read_as_documented() {
         let cli = Cli::try_parse_from([
             "pipectl", "run", "shop", "--var", "A=b=c", "--branch", "main", "--watch", "-o", "json",
@@ -179,6 +203,10 @@ mod tests {
             vec!["pipectl", "status", "x-1"],
             vec!["pipectl", "join-token", "create", "--role", "king"],
             vec!["pipectl", "reject", "r-1", "x"],
+            vec!["pipectl", "reject", "d-1"],
+            vec!["pipectl", "exclude", "d-1", "host-1"],
+            vec!["pipectl", "override", "d-1"],
+            vec!["pipectl", "promote", "r-1"],
         ] {
             assert!(Cli::try_parse_from(&bad).is_err(), "{bad:?}");
         }

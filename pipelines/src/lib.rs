@@ -4,6 +4,7 @@
 //! What a decision needs is an argument; what it wants done is a value it returns.
 
 pub mod analysis;
+pub mod calendar;
 pub mod command;
 pub mod deploy;
 pub mod ids;

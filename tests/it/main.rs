@@ -6,6 +6,7 @@ mod controller_dies;
 mod delivery;
 mod host_in_trouble;
 mod joining;
+mod people_steer;
 mod push_to_deployed;
 mod refused;
 mod two_controllers;

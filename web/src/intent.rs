@@ -1,16 +1,21 @@
 //! What people want done, written down for the engine: shared by pages and JSON. Everything here
 //! checks first, so that a click on an old page says what is wrong instead of being ignored.
 
+pub mod approving;
+mod steering;
+
+pub use steering::{Steer, steer};
+
 use crate::auth::Person;
 use crate::error::{Error, Result};
 use crate::extract::id;
-use pipelines::deploy::Event as DeploymentEvent;
 use pipelines::ids::{DeploymentId, RunId};
 use pipelines::protocol::task::{Purpose, Revision};
 use pipelines::run::trigger::{PushedCommit, Trigger, TriggerKind, sources};
-use pipelines::run::{ActionState, Event as RunEvent};
+use pipelines::run::{ActionState, Event as RunEvent, frozen};
 use std::collections::BTreeMap;
 use store::PgConnection;
+use store::deployments::Rejected;
 use store::{deployments, groups, inbox, pipelines as registered, runs};
 
 /// Longer texts from people are cut.
@@ -122,6 +127,25 @@ pub async fn stop_run(
     Ok(inbox::post_run(conn, row.id(), &event).await?)
 }
 
+/// Lets a run pass the freezes of its pipeline.
+pub async fn override_run(
+    conn: &mut PgConnection,
+    row: &runs::Row,
+    person: &Person,
+    reason: &str,
+) -> Result<()> {
+    let (run, now) = (row.id(), store::clock::now(conn).await?);
+    if frozen(&row.spec, &row.state, now).is_none() {
+        return Err(Error::conflict(
+            format!("no freeze holds run {run} back now: {}", row.status),
+            format!("see what it waits for: 'pipectl explain {run}'"),
+        ));
+    }
+    let reason = steering::needed(reason, "letting it through")?;
+    let event = RunEvent::Override { by: person.name().to_owned(), reason };
+    Ok(inbox::post_run(conn, run, &event).await?)
+}
+
 /// An answer to an approval.
 pub struct Decision<'a> {
     pub action: &'a str,
@@ -165,41 +189,6 @@ pub async fn deployment(conn: &mut PgConnection, text: &str) -> Result<deploymen
     row.ok_or_else(|| Error::not_found(format!("deployment {deployment}"), help))
 }
 
-/// What somebody wants of a deployment at work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Steer {
-    Abort,
-    Pause,
-    Resume,
-}
-
-pub async fn steer(
-    conn: &mut PgConnection,
-    row: &deployments::Row,
-    person: &Person,
-    steer: Steer,
-    reason: &str,
-) -> Result<()> {
-    let id = row.id();
-    if row.finished_at.is_some() {
-        return Err(Error::conflict(
-            format!("deployment {id} is over: {}", row.status),
-            "to go back to an earlier revision, use 'pipectl rollback'",
-        ));
-    }
-    let paused = row.state.as_ref().is_some_and(|state| state.paused.is_some());
-    if steer == Steer::Resume && !paused {
-        return Err(Error::conflict(format!("deployment {id} is not paused"), "nothing to resume"));
-    }
-    let by = person.name().to_owned();
-    let event = match steer {
-        Steer::Abort => DeploymentEvent::Abort { by, reason: cut(reason) },
-        Steer::Pause => DeploymentEvent::Pause { by },
-        Steer::Resume => DeploymentEvent::Resume { by },
-    };
-    Ok(inbox::post_deployment(conn, id, &event).await?)
-}
-
 pub async fn group(conn: &mut PgConnection, name: &str) -> Result<groups::Row> {
     let row = groups::by_name(conn, name).await?;
     let help = "see 'pipectl groups', or register it with 'pipectl apply'";
@@ -218,7 +207,13 @@ pub async fn roll_back(
     let target = rollback_target(conn, group, to).await?;
     let (by, purpose) = (person.name(), Purpose::Rollback);
     let order = deployments::Order { group: group.id, revision: &target, purpose, by, run: None };
-    Ok((deployments::create(conn, &order).await?, target))
+    match deployments::create(conn, &order).await? {
+        Ok(id) => Ok((id, target)),
+        Err(Rejected { by }) => Err(Error::conflict(
+            format!("{by} is unfinished in {}, and it rejects newer deployments", group.name),
+            "wait for its end",
+        )),
+    }
 }
 
 /// The revision [`roll_back`] would order.

@@ -5,14 +5,19 @@ use super::perform::{Deployment, Subject, perform};
 use super::runs::wake_at;
 use super::{Effects, Engine, guarded};
 use anyhow::{Context as _, Result, ensure};
+use pipelines::calendar;
 use pipelines::deploy::strategy::{self, Order};
-use pipelines::deploy::{self, Cause, Event, Facts, HostFacts, Phase, Plan, State};
+use pipelines::deploy::{self, Cause, Event, Facts, Host, HostFacts, Phase, Plan, State};
 use pipelines::ids::{AgentId, DeploymentId};
 use pipelines::protocol::task::Purpose;
 use pipelines::time::{Millis, Timestamp};
+use std::collections::BTreeMap;
 use store::deployments::{self, Row, Save};
 use store::groups::{self, HostRow};
 use store::{PgConnection, agents, history, inbox};
+
+/// How often a deployment that waits for an answer looks whether there is one.
+const ASK_AGAIN: Millis = Millis::from_secs(10);
 
 pub(super) async fn decide(
     engine: &Engine,
@@ -35,10 +40,12 @@ pub(super) async fn decide(
     let mut hosts = groups::hosts(conn, group.id, silence).await?;
     let mut facts = facts(conn, &group, &hosts, id).await?;
     facts.patient = engine.grace.lasts();
+    facts.closed = calendar::closed(&group.spec.windows, &group.spec.freeze, now);
     let (plan, mut state) = match frozen(&row) {
         Some(frozen) => frozen,
         None => {
-            let free = facts.held_by.is_none() && facts.closed.is_none();
+            let closed = facts.closed.is_some() && !is_let_through(&row, &events);
+            let free = facts.held_by.is_none() && !closed;
             let when = (free, now);
             let known = fleet::look(engine, conn, &row, &group, &mut hosts, when, effects).await?;
             if let Known::Unread(unread, _) = &known {
@@ -67,13 +74,15 @@ pub(super) async fn decide(
     }
     // What was let pass out of patience is looked at again when that is over.
     let later = facts.patient.then(|| now + engine.lease.silent_for_max);
-    let wake_at = wake_at(&commands, now).into_iter().chain(later).min();
+    // Nor does it wait for ever for an answer that does not come.
+    let unread = facts.unread.as_ref().map(|_| now + ASK_AGAIN);
+    let wake_at = wake_at(&commands, now).into_iter().chain(later).chain(unread).min();
     let save =
         Save { plan: &plan, state: &state, waiting: &waiting, wake_at, version: row.version };
     ensure!(deployments::save(conn, id, &save).await?, "{id} was changed by somebody else");
     groups::raise_generation(conn, group.id, state.generation).await?;
     for command in &commands {
-        let of = Deployment { row: &row, group: &group, plan: &plan, state: &state };
+        let of = Deployment { row: &row, plan: &plan, state: &state };
         let subject = Subject::Deployment(of);
         perform(engine, conn, &subject, command, effects).await?;
     }
@@ -94,7 +103,7 @@ fn planned(row: &Row, group: &groups::Row, known: Known, now: Timestamp) -> (Pla
         Ok(plan) => {
             let fresh = State::new(&plan, now);
             let state = match &row.state {
-                Some(old) => State { hosts: fresh.hosts, ..old.0.clone() },
+                Some(old) => State { hosts: with_exclusions(fresh.hosts, old), ..old.0.clone() },
                 None => fresh,
             };
             (plan, state)
@@ -106,6 +115,22 @@ fn planned(row: &Row, group: &groups::Row, known: Known, now: Timestamp) -> (Pla
             (plan, state)
         }
     }
+}
+
+/// Hosts as they are now, without those that somebody left out before the deployment began.
+fn with_exclusions(mut hosts: BTreeMap<AgentId, Host>, before: &State) -> BTreeMap<AgentId, Host> {
+    for (id, host) in &mut hosts {
+        let old = before.hosts.get(id);
+        host.excluded = old.and_then(|old| old.excluded.clone());
+    }
+    hosts
+}
+
+/// Whether windows and freezes do not count for it, or will not when these events are heard.
+fn is_let_through(row: &Row, events: &[Event]) -> bool {
+    let before = row.state.as_ref().is_some_and(|state| state.overridden.is_some());
+    let now = events.iter().any(|event| matches!(event, Event::Override { .. }));
+    row.purpose() == Purpose::Rollback || before || now
 }
 
 /// A deployment that has begun keeps its plan.

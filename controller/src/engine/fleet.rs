@@ -59,7 +59,7 @@ pub(super) async fn look(
             None => return Ok(Known::No(no_agent("router", router.balancer.agent()))),
         },
     };
-    let members = members(group, hosts, &BTreeMap::new());
+    let members = members(group, hosts);
     let new = match announce(conn, row, group, members.len(), silence).await? {
         Ok(new) => new,
         Err(error) => return Ok(Known::No(error)),
@@ -84,10 +84,10 @@ pub(super) async fn look(
             Ok(Known::No(PlanError(text)))
         }
         Asked::Answered(routed) => {
-            let answers = note(conn, group, &fleet.members, &routed).await?;
+            note(conn, group, &fleet.members, &routed).await?;
             deployments::surveyed(conn, row.id()).await?;
             *hosts = groups::hosts(conn, group.id, silence).await?;
-            fleet.members = self::members(group, hosts, &answers);
+            fleet.members = self::members(group, hosts);
             fleet.router = router(spec, beside.agent, &fleet.members);
             Ok(Known::Fleet(Box::new(fleet)))
         }
@@ -101,12 +101,8 @@ fn no_agent(key: &str, name: &str) -> PlanError {
     ))
 }
 
-/// The hosts of the group as they stand now. `answers`: whom the balancer finds good.
-pub(super) fn members(
-    group: &groups::Row,
-    hosts: &[HostRow],
-    answers: &BTreeMap<AgentId, bool>,
-) -> Vec<Member> {
+/// The hosts of the group as they stand now.
+pub(super) fn members(group: &groups::Row, hosts: &[HostRow]) -> Vec<Member> {
     let selected = hosts
         .iter()
         .filter(|host| host.state == "active" && group.spec.0.hosts.matches(&host.tags.0));
@@ -126,8 +122,7 @@ pub(super) fn members(
                 Some(lane) => lane.0,
                 None => Lane::Unknown,
             },
-            answers: host.serving.is_none()
-                && answers.get(&AgentId(host.id)).copied().unwrap_or(false),
+            answers: host.serving.is_none() && host.answers,
             instance: host.instance,
         })
         .collect()
@@ -202,23 +197,22 @@ fn instance_name(group: &str, deployment: DeploymentId, number: usize) -> String
     format!("{stem}{end}")
 }
 
-/// Writes down what the balancer said, and returns whom it finds good.
+/// Writes down what the balancer said.
 async fn note(
     conn: &mut PgConnection,
     group: &groups::Row,
     members: &[Member],
     routed: &Routed,
-) -> Result<BTreeMap<AgentId, bool>> {
-    let mut answers = BTreeMap::new();
+) -> Result<()> {
     for member in members {
         let Some(seen) = routed.servers.iter().find(|seen| seen.name == member.name) else {
             continue;
         };
-        groups::record_traffic(conn, group.id, member.id, Lane::from(seen.traffic)).await?;
         let reached = matches!(seen.traffic, Traffic::In { .. });
-        answers.insert(member.id, reached && seen.check == Check::Up);
+        let said = (Lane::from(seen.traffic), reached && seen.check == Check::Up);
+        groups::record_survey(conn, group.id, member.id, said).await?;
     }
-    Ok(answers)
+    Ok(())
 }
 
 /// The question to the agent beside the balancer.

@@ -5,6 +5,7 @@ use ::pipelines::command::Waiting;
 use ::pipelines::deploy::{Event, Plan, State};
 use ::pipelines::ids::{DeploymentId, RunId, TaskId};
 use ::pipelines::protocol::task::{Purpose, Revision};
+use ::pipelines::spec::group::{Group, NewerDeployment};
 use ::pipelines::time::Timestamp;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
@@ -70,9 +71,66 @@ macro_rules! select {
     };
 }
 
+/// A deployment the group has no room for, by its `newer: reject`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rejected {
+    /// The unfinished one in its way.
+    pub by: DeploymentId,
+}
+
 /// Creates a queued deployment, or finds the one this run's action created before. Wake the engine
-/// after the commit. Queued forward deployments of the group it makes pointless are told so.
-pub async fn create(conn: &mut PgConnection, order: &Order<'_>) -> sqlx::Result<DeploymentId> {
+/// after the commit. What it does to those before it is the group's `newer`; none is ever stopped at
+/// work. A rollback is never rejected, and takes the place of whatever waits: those who wait would undo
+/// it.
+pub async fn create(
+    conn: &mut PgConnection,
+    order: &Order<'_>,
+) -> sqlx::Result<Result<DeploymentId, Rejected>> {
+    let spec: Json<Group> = sqlx::query_scalar("select spec from groups where id = $1")
+        .bind(order.group)
+        .fetch_one(&mut *conn)
+        .await?;
+    let forward = order.purpose == Purpose::Forward;
+    if forward
+        && spec.newer == NewerDeployment::Reject
+        && created_before(conn, order).await?.is_none()
+        && let Some((by, _)) = unfinished(conn, order.group).await?.into_iter().next()
+    {
+        return Ok(Err(Rejected { by }));
+    }
+    let (id, new) = insert(conn, order).await?;
+    if new {
+        inbox::post_deployment(conn, id, &Event::Tick).await?;
+        let overtakes = !forward || spec.newer == NewerDeployment::Supersede;
+        for other in queued(conn, order.group).await?.into_iter().filter(|_| overtakes) {
+            if other != id {
+                let event = Event::Supersede { by: id.to_string() };
+                inbox::post_deployment(conn, other, &event).await?;
+            }
+        }
+    }
+    Ok(Ok(id))
+}
+
+/// The one this run's action created before.
+async fn created_before(
+    conn: &mut PgConnection,
+    order: &Order<'_>,
+) -> sqlx::Result<Option<DeploymentId>> {
+    let Some((run, action, attempt)) = order.run else { return Ok(None) };
+    let id: Option<i64> = sqlx::query_scalar(
+        "select id from deployments where run_id = $1 and action = $2 and attempt = $3",
+    )
+    .bind(run.0)
+    .bind(action)
+    .bind(i32::try_from(attempt).ok())
+    .fetch_optional(conn)
+    .await?;
+    Ok(id.map(DeploymentId))
+}
+
+/// The order's deployment, and whether it is new.
+async fn insert(conn: &mut PgConnection, order: &Order<'_>) -> sqlx::Result<(DeploymentId, bool)> {
     let (run, action, attempt) = match order.run {
         Some((run, action, attempt)) => (Some(run.0), Some(action), i32::try_from(attempt).ok()),
         None => (None, None, None),
@@ -96,25 +154,11 @@ pub async fn create(conn: &mut PgConnection, order: &Order<'_>) -> sqlx::Result<
     .bind(order.by)
     .fetch_optional(&mut *conn)
     .await?;
-    let Some(id) = created else {
-        let id: i64 = sqlx::query_scalar(
-            "select id from deployments where run_id = $1 and action = $2 and attempt = $3",
-        )
-        .bind(run)
-        .bind(action)
-        .bind(attempt)
-        .fetch_one(conn)
-        .await?;
-        return Ok(DeploymentId(id));
-    };
-    let id = DeploymentId(id);
-    inbox::post_deployment(conn, id, &Event::Tick).await?;
-    for other in queued(conn, order.group).await? {
-        if other != id {
-            inbox::post_deployment(conn, other, &Event::Supersede { by: id.to_string() }).await?;
-        }
+    if let Some(id) = created {
+        return Ok((DeploymentId(id), true));
     }
-    Ok(id)
+    let before = created_before(conn, order).await?;
+    Ok((before.ok_or(sqlx::Error::RowNotFound)?, false))
 }
 
 async fn queued(conn: &mut PgConnection, group: i64) -> sqlx::Result<Vec<DeploymentId>> {

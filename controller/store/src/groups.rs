@@ -37,6 +37,8 @@ pub struct HostRow {
     pub good: Option<Json<Revision>>,
     /// What the group's balancer was last proved to send it.
     pub lane: Option<Json<Lane>>,
+    /// The balancer found it good then, and nothing was deployed there by us since.
+    pub answers: bool,
     /// A deployment of this group made it.
     pub instance: bool,
     /// As it was seen when it joined.
@@ -110,6 +112,7 @@ pub async fn hosts(
                 agents.seen_at > now() - $2 * interval '1 millisecond' as alive,
                 ms(agents.seen_at) as seen_at,
                 group_hosts.serving, group_hosts.revision, group_hosts.good, group_traffic.lane,
+                coalesce(group_traffic.answers, false) as answers,
                 agents.made_in is not distinct from $1 as instance, agents.address
          from agents
          left join group_hosts
@@ -180,7 +183,8 @@ pub async fn record_traffic(
 ) -> sqlx::Result<()> {
     sqlx::query(
         "insert into group_traffic (group_id, agent_id, lane) values ($1, $2, $3)
-         on conflict (group_id, agent_id) do update set lane = excluded.lane, updated_at = now()",
+         on conflict (group_id, agent_id)
+         do update set lane = excluded.lane, answers = false, updated_at = now()",
     )
     .bind(group)
     .bind(host.0)
@@ -188,6 +192,23 @@ pub async fn record_traffic(
     .execute(conn)
     .await
     .map(|_| ())
+}
+
+/// Notes what the balancer said of a host when it was asked; `answers`: it finds it good.
+pub async fn record_survey(
+    conn: &mut PgConnection,
+    group: i64,
+    host: AgentId,
+    (lane, answers): (Lane, bool),
+) -> sqlx::Result<()> {
+    record_traffic(conn, group, host, lane).await?;
+    sqlx::query("update group_traffic set answers = $3 where group_id = $1 and agent_id = $2")
+        .bind(group)
+        .bind(host.0)
+        .bind(answers)
+        .execute(conn)
+        .await
+        .map(|_| ())
 }
 
 /// The revision proved good on every one of these hosts: it is what a later rollback returns to.

@@ -106,9 +106,22 @@ pub struct Deployment {
     pub created_by: String,
     pub created_at: String,
     pub finished_at: Option<String>,
+    pub approval: Option<Approval>,
     pub steps: Vec<PlanStep>,
     pub hosts: Vec<Host>,
     pub history: Vec<History>,
+}
+
+/// What a deployment asks, and what an answer to it is about.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Approval {
+    pub step: usize,
+    pub generation: u64,
+    pub plan: String,
+    pub bundle: String,
+    /// What follows, a sentence each.
+    pub next: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -6,6 +6,7 @@ use super::event::{Facts, MonitorState};
 use super::faults;
 use super::forward;
 use super::host::{App, Stage};
+use super::people;
 use super::plan::Plan;
 use super::state::{Cause, Phase, State};
 use super::turn::Turn;
@@ -57,7 +58,8 @@ impl Turn<'_> {
             None => {}
         }
         let facts = self.facts;
-        let held = facts.held_by.is_some() || facts.closed.is_some() || facts.unread.is_some();
+        let closed = people::closed(self.plan, self.state, facts).is_some();
+        let held = facts.held_by.is_some() || closed || facts.unread.is_some();
         if held || self.state.paused.is_some() {
             return;
         }
@@ -88,8 +90,10 @@ impl Turn<'_> {
             ));
         }
         let plan = self.plan;
-        let silent =
-            plan.hosts.iter().filter(|host| !host.provisioned && !self.facts.is_alive(host.id));
+        let silent = plan.hosts.iter().filter(|host| {
+            let left_out = self.host(host.id).excluded.is_some();
+            !host.provisioned && !left_out && !self.facts.is_alive(host.id)
+        });
         let silent: Vec<(AgentId, &str)> =
             silent.map(|host| (host.id, host.name.as_str())).collect();
         if plan.host.skip_offline {

@@ -34,11 +34,21 @@ pub(super) fn tidy(turn: &mut Turn<'_>) {
     // Where all traffic was given to the new hosts, the others have none to get back.
     let switched = share::in_force(turn) == Some(Share::Percent(100));
     for planned in &turn.plan.hosts {
+        // An order that is still on its way may yet be carried out.
+        if turn.state.routes.iter().any(|route| route.is_about(planned.id)) {
+            continue;
+        }
         let host = turn.host(planned.id);
-        if host.app == App::Before && host.excluded.is_none() && !switched {
+        let serves = host.app == App::New && (host.is_in() || host.lane == Lane::Direct);
+        if planned.provisioned {
+            if !serves && host.app != App::Absent {
+                take_away(turn, planned, &mut moves);
+            }
+        } else if host.app == App::Before && host.is_in() {
+            // Its weight stays: with another one the new hosts' share would be another.
+            settle_in_place(turn, planned);
+        } else if host.app == App::Before && host.excluded.is_none() && !switched {
             restore(turn, planned, &mut moves);
-        } else if planned.provisioned && !matches!(host.app, App::Absent | App::New) {
-            take_away(turn, planned, &mut moves);
         }
     }
     moves.make(turn, Purpose::Rollback);
@@ -94,7 +104,11 @@ fn traffic_first(turn: &mut Turn<'_>) -> bool {
             continue;
         }
         let same = matches!(host.app, App::Before | App::Restored);
-        let returns = host.app == App::Before && host.lane != planned.lane;
+        // One that cannot come in must not keep the others out: it has its turn afterwards, alone.
+        let well = host.fault.is_none() && host.excluded.is_none();
+        let idle = matches!(host.lane, Lane::Out | Lane::Gone);
+        let able = !idle || (well && turn.facts.is_alive(planned.id));
+        let returns = able && host.app == App::Before && host.lane != planned.lane;
         let serves = same && host.is_sound(planned);
         let reached = host.is_in() || (returns && matches!(planned.lane, Lane::In { .. }));
         taking_over += usize::from(serves && reached);
@@ -152,7 +166,7 @@ fn restore(turn: &mut Turn<'_>, planned: &PlanHost, moves: &mut Moves) -> Progre
         return Progress::Done;
     }
     if host.is_where_it_was(planned) || host.lane == Lane::Direct {
-        return turn.settle(planned.id, Purpose::Rollback);
+        return settle_in_place(turn, planned);
     }
     match planned.lane {
         // It was never known; in traffic is where a sound host belongs.
@@ -168,6 +182,15 @@ fn restore(turn: &mut Turn<'_>, planned: &PlanHost, moves: &mut Moves) -> Progre
         Lane::Out | Lane::Gone => moves.out.push((planned.id, Traffic::Out)),
     }
     Progress::Working
+}
+
+/// The hook for coming back is due to one that only got ready to leave, as well.
+fn settle_in_place(turn: &mut Turn<'_>, planned: &PlanHost) -> Progress {
+    let host = turn.host(planned.id);
+    if host.work.is_none() && host.left && host.is_in() && turn.facts.is_alive(planned.id) {
+        turn.host_mut(planned.id).unsettled = true;
+    }
+    turn.settle(planned.id, Purpose::Rollback)
 }
 
 fn reinstall(turn: &mut Turn<'_>, planned: &PlanHost, moves: &mut Moves) -> Progress {

@@ -3,6 +3,7 @@
 use super::advance::advance;
 use super::event::{Event, Facts};
 use super::invariants;
+use super::people;
 use super::plan::{Plan, Step};
 use super::record::record;
 use super::state::{Phase, State};
@@ -46,23 +47,27 @@ pub fn step(
     now: Timestamp,
     commands: &mut Vec<Command>,
 ) {
-    record(plan, state, event, now, commands);
+    record(plan, state, facts, (event, now), commands);
     advance(plan, state, facts, now, commands);
-    if let Some(at) = next_deadline(plan, state, now) {
+    if let Some(at) = next_deadline(plan, state, facts, now) {
         commands.push(Command::WakeAt { at });
     }
 }
 
 /// When something changes even if nobody ever speaks again.
-fn next_deadline(plan: &Plan, state: &State, now: Timestamp) -> Option<Timestamp> {
+fn next_deadline(plan: &Plan, state: &State, facts: &Facts, now: Timestamp) -> Option<Timestamp> {
     if state.phase.is_final() {
         return None;
     }
+    let queued = state.phase == Phase::Queued;
+    let closed = people::closed(plan, state, facts).filter(|_| queued);
+    let opens = closed.and_then(|closed| closed.until);
     let works = state.hosts.values().filter_map(|host| host.work.as_ref());
     let works = works.map(|work| overdue_at(plan, work));
     let routes = state.routes.iter().map(|route| route_overdue_at(plan, route));
     // What has passed decided nothing alone; something else has to happen as well.
-    works.chain(routes).chain(step_deadlines(plan, state)).filter(|at| *at > now).min()
+    let times = works.chain(routes).chain(opens).chain(step_deadlines(plan, state));
+    times.filter(|at| *at > now).min()
 }
 
 fn step_deadlines(plan: &Plan, state: &State) -> impl Iterator<Item = Timestamp> {

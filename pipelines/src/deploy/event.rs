@@ -61,6 +61,11 @@ pub enum Event {
         host: AgentId,
         reason: String,
     },
+    /// Start although a window or a freeze of the group is against it.
+    Override {
+        by: String,
+        reason: String,
+    },
     /// A newer deployment of the group arrived while this one was still queued.
     Supersede {
         by: String,
@@ -92,7 +97,8 @@ pub struct Facts {
     pub hosts: BTreeMap<AgentId, HostFacts>,
     /// The unfinished deployment that holds the group, if it is not this one: `d-7`.
     pub held_by: Option<String>,
-    /// No deployment starts now, and why: a window, a freeze.
+    /// No deployment starts now, and why: a window, a freeze. Rollbacks start all the same, and so does
+    /// one for which a person has set it aside.
     #[serde(default)]
     pub closed: Option<Closed>,
     /// What must be known before a plan can be trusted is still being read: the balancer, the monitors.

@@ -1,13 +1,15 @@
 //! Going forward through the plan's steps.
 
 use super::event::{MonitorState, Verdict};
-use super::host::{App, Host, Lane, Stage};
+use super::host::{App, Excluded, Fault, Host, Lane, Stage};
+use super::people::THE_ANALYSIS;
 use super::plan::{Enter, Inconclusive, Judge, PlanHost, Share, Step};
 use super::share;
 use super::state::{Cause, Pause, Promoted};
 use super::strategy::TEST_MONITOR;
 use super::turn::{Progress, Turn};
 use crate::ids::AgentId;
+use crate::protocol::report::ErrorCode;
 use crate::protocol::route::Traffic;
 use crate::protocol::task::{Part, Purpose};
 use crate::time::{Millis, Timestamp};
@@ -142,6 +144,14 @@ pub(super) struct Moves {
 
 impl Moves {
     pub fn make(self, turn: &mut Turn<'_>, purpose: Purpose) {
+        if purpose == Purpose::Rollback && !self.into.is_empty() {
+            // Each by itself: one that the balancer finds red must not keep the others out. And before
+            // anybody leaves for them.
+            for one in self.into {
+                turn.route_for(vec![one], (Stage::Entering, purpose), Vec::new());
+            }
+            return;
+        }
         turn.route_for(self.out, (Stage::Draining, purpose), Vec::new());
         turn.route_for(self.into, (Stage::Entering, purpose), Vec::new());
     }
@@ -294,7 +304,7 @@ fn hold(turn: &mut Turn<'_>, time: Millis, judge: Option<&Judge>) {
         return;
     }
     if judge.is_some_and(|judge| judge.inconclusive == Inconclusive::Pause) {
-        turn.state.paused = Some(Pause { by: "the analysis".to_owned(), since: turn.now });
+        turn.state.paused = Some(Pause { by: THE_ANALYSIS.to_owned(), since: turn.now });
         return;
     }
     let reason = if monitors_speak(turn, judge) {
@@ -322,12 +332,23 @@ fn retire(turn: &mut Turn<'_>, hosts: &[AgentId], keep: Millis) {
     if kept || turn.state.paused.is_some() {
         return;
     }
+    if let Some(cause) = nobody_stays(turn, hosts) {
+        turn.state.cause = Some(cause);
+        return;
+    }
     let mut moves = Moves::default();
     for id in hosts {
         let plan = turn.plan;
         let Some(planned) = plan.host(*id) else { continue };
         let host = turn.host(*id);
         if host.work.is_some() || is_retired(turn, *id) {
+            continue;
+        }
+        if let Some(Fault::Failed { error }) = &host.fault
+            && error.code == ErrorCode::RouterFailed
+        {
+            let reason = format!("the router would not let it go: {}", error.message);
+            turn.host_mut(*id).excluded = Some(Excluded { by: "clean-up".to_owned(), reason });
             continue;
         }
         let away = if planned.instance { Traffic::Gone } else { Traffic::Out };
@@ -338,7 +359,12 @@ fn retire(turn: &mut Turn<'_>, hosts: &[AgentId], keep: Millis) {
             continue;
         }
         match host.lane {
-            Lane::In { .. } if !host.left && turn.facts.is_alive(*id) && host.is_sound(planned) => {
+            Lane::In { .. }
+                if !host.left
+                    && host.fault.is_none()
+                    && turn.facts.is_alive(*id)
+                    && host.is_sound(planned) =>
+            {
                 turn.send(*id, Stage::Leaving, Purpose::Forward, &[Part::BeforeBlock]);
             }
             Lane::Direct | Lane::Gone if planned.instance => turn.dismiss(*id, Purpose::Forward),
@@ -350,6 +376,24 @@ fn retire(turn: &mut Turn<'_>, hosts: &[AgentId], keep: Millis) {
         }
     }
     moves.make(turn, Purpose::Forward);
+}
+
+/// The last look before there is no way back: those who stay have to serve.
+fn nobody_stays(turn: &Turn<'_>, leaving: &[AgentId]) -> Option<Cause> {
+    let plan = turn.plan;
+    let stays = plan.hosts.iter().filter(|planned| {
+        let host = turn.host(planned.id);
+        !leaving.contains(&planned.id) && host.app == App::New && host.excluded.is_none()
+    });
+    let (mut all, mut serving) = (0, 0);
+    for planned in stays {
+        all += 1;
+        let sound = turn.host(planned.id).is_in_service(planned);
+        serving += u32::from(sound && turn.facts.is_alive(planned.id));
+    }
+    let wanted = plan.limits.min_healthy.min(all).max(1);
+    let cause = Cause::HealthConstraints { available: serving, min_healthy: wanted };
+    (serving < wanted && !turn.facts.patient).then_some(cause)
 }
 
 /// Who a share is between: hosts on the new revision, and those in traffic on what was before.

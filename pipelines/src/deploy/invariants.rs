@@ -3,6 +3,7 @@
 
 use super::event::Facts;
 use super::host::{App, Fault, Host, Lane};
+use super::people;
 use super::plan::{Plan, PlanHost};
 use super::state::{Phase, State};
 use super::turn::available;
@@ -28,6 +29,10 @@ pub fn check(
     }
     if after.phase.is_final() && !before.phase.is_final() {
         check.the_end();
+    }
+    if before.phase == Phase::Queued && after.started_at.is_some() {
+        let closed = people::closed(plan, after, facts).is_some();
+        check.must(!closed, "calendar: it started although the group is closed");
     }
     for command in commands {
         check.command(command);

@@ -17,6 +17,7 @@ mod faults;
 mod forward;
 pub mod host;
 pub mod invariants;
+pub mod people;
 pub mod plan;
 mod record;
 pub mod share;
@@ -26,6 +27,7 @@ mod turn;
 mod waiting;
 
 pub use decide::{decide, step};
+pub use event::Closed;
 pub use event::{Event, Facts, HostFacts, HostOutcome, RouteOutcome, Unread};
 pub use host::{App, Fault, Host, HostStatus, Lane, Stage, Work};
 pub use plan::{Enter, Plan, PlanHost, PlanRouter, Share, Step};

@@ -4,7 +4,7 @@ use super::host::Lane;
 use crate::ids::{AgentId, DeploymentId};
 use crate::protocol::task::{Purpose, Revision};
 use crate::spec::appspec::FileExists;
-use crate::spec::group::{Health, HooksPolicy, Router};
+use crate::spec::group::{Health, HooksPolicy, Instances, Router};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,9 @@ pub struct Plan {
     pub irreversible: Vec<String>,
     pub host: HostSettings,
     pub router: Option<PlanRouter>,
+    /// What its new hosts are made of, as the group said it when the plan was made.
+    #[serde(default)]
+    pub instances: Option<Instances>,
     /// Monitors that are watched from the start to the end.
     pub monitors: Vec<String>,
     /// The strategy in words, for people.

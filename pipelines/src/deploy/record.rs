@@ -1,9 +1,10 @@
 //! Noting an event in the state, and nothing else: what follows from it is `advance`'s business.
 
-use super::event::{Event, HostOutcome, RouteOutcome};
+use super::event::{Event, Facts, HostOutcome, RouteOutcome};
 use super::host::{App, Excluded, Fault, Lane, Stage};
+use super::people::{self, Retry};
 use super::plan::{Plan, Step};
-use super::state::{Cause, Pause, Phase, Promoted, RouteTrouble, State};
+use super::state::{Cause, Overridden, Pause, Phase, Promoted, RouteTrouble, State};
 use crate::command::{Command, Serving};
 use crate::ids::AgentId;
 use crate::protocol::report::{ErrorCode, TaskError};
@@ -14,8 +15,8 @@ use crate::time::Timestamp;
 pub(super) fn record(
     plan: &Plan,
     state: &mut State,
-    event: &Event,
-    now: Timestamp,
+    facts: &Facts,
+    (event, now): (&Event, Timestamp),
     commands: &mut Vec<Command>,
 ) {
     if state.phase.is_final() {
@@ -36,17 +37,28 @@ pub(super) fn record(
         }
         Event::Resume { .. } => state.paused = None,
         Event::Promote { full, .. } => {
-            state.promoted = if *full { Promoted::All } else { Promoted::Step(state.step) };
+            if people::may_promote(plan, state, *full).is_ok() {
+                state.promoted = if *full { Promoted::All } else { Promoted::Step(state.step) };
+                // It paused to be told this.
+                state.paused.take_if(|pause| pause.by == people::THE_ANALYSIS);
+            }
+        }
+        Event::Override { by, reason } => {
+            if people::may_override(plan, state).is_ok() {
+                let (by, reason) = (by.clone(), reason.clone());
+                state.overridden = Some(Overridden { by, reason, at: now });
+            }
         }
         Event::Abort { .. } | Event::Decide { .. } | Event::Supersede { .. } => {
             decision_of_a_person(plan, state, event);
         }
         Event::Retry { host, .. } => {
-            if state.phase == Phase::Running {
+            let wanted = Retry { host: *host, alive: facts.is_alive(*host) };
+            if people::may_retry(plan, state, wanted).is_ok() {
                 retry(plan, state, *host, now);
             }
         }
-        Event::Exclude { by, host, reason } => exclude(state, *host, by, reason),
+        Event::Exclude { by, host, reason } => exclude(plan, state, *host, by, reason),
         Event::Tick => {}
     }
 }
@@ -60,10 +72,7 @@ fn decision_of_a_person(plan: &Plan, state: &mut State, event: &Event) {
             Cause::Superseded { by: by.clone() }
         }
         Event::Decide { by, step, generation, approve, reason } => {
-            let asked = matches!(plan.steps.get(*step), Some(Step::Approve { .. }));
-            let now_due = state.phase == Phase::Running && *step == state.step;
-            if !asked || !now_due || *generation != state.generation || state.approved_by.is_some()
-            {
+            if people::asks(plan, state) != Some(*step) || *generation != state.generation {
                 return;
             }
             if *approve {
@@ -83,13 +92,7 @@ fn retry(plan: &Plan, state: &mut State, id: AgentId, now: Timestamp) {
     let Some(planned) = plan.host(id) else { return };
     let (step, of) = (state.step, |step: &Step| step.hosts().contains(&id));
     let Some(host) = state.hosts.get_mut(&id) else { return };
-    if host.fault.is_none() || host.work.is_some() || host.excluded.is_some() {
-        return;
-    }
     let missing = planned.provisioned && matches!(host.app, App::Absent | App::Unknown);
-    if missing && !plan.steps.get(step).is_some_and(of) {
-        return;
-    }
     host.fault = None;
     let installs = |step: &Step| matches!(step, Step::Install { .. });
     let own = plan.steps.iter().position(|step| installs(step) && of(step));
@@ -101,15 +104,16 @@ fn retry(plan: &Plan, state: &mut State, id: AgentId, now: Timestamp) {
         state.step = last;
         state.step_since = now;
         state.approved_by = None;
+        if matches!(state.promoted, Promoted::Step(_)) {
+            state.promoted = Promoted::No;
+        }
     }
 }
 
 /// A host that is being worked on is not let out half-way.
-fn exclude(state: &mut State, id: AgentId, by: &str, reason: &str) {
-    let running = matches!(state.phase, Phase::Queued | Phase::Running);
-    let Some(host) = state.hosts.get_mut(&id) else { return };
-    let idle = host.work.is_none() && (host.fault.is_some() || !host.touched && !host.left);
-    if running && idle && host.excluded.is_none() {
+fn exclude(plan: &Plan, state: &mut State, id: AgentId, by: &str, reason: &str) {
+    let may = people::may_exclude(plan, state, id).is_ok();
+    if let Some(host) = state.hosts.get_mut(&id).filter(|_| may) {
         host.excluded = Some(Excluded { by: by.to_owned(), reason: reason.to_owned() });
     }
 }
@@ -181,6 +185,8 @@ fn host_finished(
 fn ended_badly(host: &mut super::host::Host, touched: bool, forgiving: bool) {
     if touched || !forgiving {
         host.app = App::Broken;
+        // What follows begins anew: it fetches what it needs, and AfterBlockTraffic has run.
+        host.left = false;
     }
     // Work before this one may have touched it as well.
     host.touched = host.app != App::Before;

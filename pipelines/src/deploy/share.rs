@@ -81,6 +81,17 @@ fn differences(turn: &Turn<'_>, share: Share) -> Vec<(AgentId, Traffic)> {
         left_out && host.app != App::Before && may_have
     });
     orders.extend(failed.map(|id| (id, Traffic::Out)));
+    if share == Share::Percent(100) {
+        // Whatever it serves: nobody vouches for it.
+        let named: Vec<AgentId> = orders.iter().map(|(id, _)| *id).collect();
+        let rest = turn
+            .plan
+            .hosts
+            .iter()
+            .map(|planned| planned.id)
+            .filter(|id| turn.host(*id).is_in() && !new.contains(id) && !named.contains(id));
+        orders.extend(rest.map(|id| (id, Traffic::Out)));
+    }
     orders
 }
 
@@ -194,7 +205,8 @@ pub(super) fn shift(turn: &mut Turn<'_>, share: Share) {
         .iter()
         .filter(|(id, traffic)| {
             let host = turn.host(*id);
-            *traffic == Traffic::Out && host.is_in() && !host.left && turn.facts.is_alive(*id)
+            let asks = host.fault.is_none() && turn.facts.is_alive(*id);
+            *traffic == Traffic::Out && host.is_in() && !host.left && asks
         })
         .map(|(id, _)| *id)
         .collect();

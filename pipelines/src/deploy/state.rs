@@ -31,6 +31,9 @@ pub struct State {
     /// Who agreed to the step in progress.
     pub approved_by: Option<String>,
     pub paused: Option<Pause>,
+    /// Who let it start outside the group's windows or in a freeze.
+    #[serde(default)]
+    pub overridden: Option<Overridden>,
     /// Monitors that failed already when it started: they are not this deployment's doing until they
     /// were well once, and must not keep a mend from going out.
     pub ailing: Vec<String>,
@@ -49,6 +52,13 @@ pub struct RouteOrder {
     pub orders: Vec<(AgentId, Traffic)>,
     pub since: Timestamp,
     pub cancelling: bool,
+}
+
+impl RouteOrder {
+    #[must_use]
+    pub fn is_about(&self, host: AgentId) -> bool {
+        self.orders.iter().any(|(id, _)| *id == host)
+    }
 }
 
 /// Failures in a row.
@@ -91,6 +101,13 @@ pub enum Phase {
 pub struct Pause {
     pub by: String,
     pub since: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overridden {
+    pub by: String,
+    pub reason: String,
+    pub at: Timestamp,
 }
 
 /// The first thing that went wrong, or who stopped it.
@@ -195,6 +212,7 @@ impl State {
             promoted: Promoted::No,
             approved_by: None,
             paused: None,
+            overridden: None,
             ailing: Vec::new(),
             cause: None,
             created_at: now,

@@ -2,6 +2,7 @@
 
 mod examples;
 mod monitors;
+mod people;
 
 use super::*;
 use crate::ids::{AgentId, DeploymentId};

@@ -2,6 +2,7 @@
 
 use super::event::Facts;
 use super::host::Stage;
+use super::people;
 use super::plan::{Plan, Step};
 use super::state::{Phase, State};
 use super::turn::{overdue_at, route_overdue_at};
@@ -21,7 +22,7 @@ pub fn waiting(plan: &Plan, state: &State, facts: &Facts) -> Vec<Waiting> {
         add(&mut list, what, "a person", pause.since, None, true);
     }
     match state.phase {
-        Phase::Queued => queued(state, facts, &mut list),
+        Phase::Queued => queued(plan, state, facts, &mut list),
         Phase::Running => in_step(plan, state, facts, &mut list),
         _ => {}
     }
@@ -45,13 +46,13 @@ fn add(
     list.push(Waiting { what, whom: whom.to_owned(), since, until, person });
 }
 
-fn queued(state: &State, facts: &Facts, list: &mut Vec<Waiting>) {
+fn queued(plan: &Plan, state: &State, facts: &Facts, list: &mut Vec<Waiting>) {
     if let Some(holder) = &facts.held_by {
         let what = format!("{holder} is unfinished in this group; one deployment runs at a time");
         add(list, what, holder, state.created_at, None, false);
-    } else if let Some(closed) = &facts.closed {
+    } else if let Some(closed) = people::closed(plan, state, facts) {
         let what = format!("deployments do not start now: {}", closed.reason);
-        add(list, what, "the calendar", state.created_at, closed.until, false);
+        add(list, what, people::THE_CALENDAR, state.created_at, closed.until, false);
     } else if let Some(unread) = &facts.unread {
         let what = format!("{}, read before anything is planned", unread.what);
         add(list, what, &unread.whom, unread.since, None, false);

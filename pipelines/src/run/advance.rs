@@ -1,8 +1,11 @@
 //! Moving a run as far as the facts allow: enter a stage, start what may start, leave it, end.
 
 use super::event::Facts;
+use super::freeze::frozen;
 use super::state::{Action as ActionRecord, ActionState, Phase, State};
 use crate::command::{Command, Waiting};
+use crate::deploy::Closed;
+use crate::deploy::people::THE_CALENDAR;
 use crate::spec::pipeline::{Action, Mode, Pipeline, Stage, Work};
 use crate::time::Timestamp;
 
@@ -46,7 +49,7 @@ pub fn advance(
     if state.phase.is_final() && !was_final {
         commands.push(Command::Finished);
     }
-    waiting(pipeline, state, facts, commands)
+    waiting(pipeline, state, facts, now, commands)
 }
 
 /// Enters the stage if no other run is in it. A run that waits while a newer one waits for the same
@@ -66,6 +69,9 @@ fn enter(pipeline: &Pipeline, state: &mut State, facts: &Facts, now: Timestamp) 
                 return false;
             }
         }
+    }
+    if frozen(pipeline, state, now).is_some() {
+        return false;
     }
     state.entered = true;
     true
@@ -219,6 +225,7 @@ fn waiting(
     pipeline: &Pipeline,
     state: &State,
     facts: &Facts,
+    now: Timestamp,
     commands: &mut Vec<Command>,
 ) -> Vec<Waiting> {
     if state.phase.is_final() {
@@ -226,7 +233,10 @@ fn waiting(
     }
     let mut waiting = Vec::new();
     if state.phase == Phase::Running && !state.entered {
-        waiting.push(waiting_for_stage(pipeline, state, facts));
+        let closed = frozen(pipeline, state, now);
+        let until = closed.as_ref().and_then(|closed| closed.until);
+        commands.extend(until.map(|at| Command::WakeAt { at }));
+        waiting.push(waiting_for_stage(pipeline, state, facts, closed));
     }
     for action in pipeline.stages.iter().flat_map(|stage| &stage.actions) {
         let record = record(state, action);
@@ -250,12 +260,22 @@ fn waiting(
     waiting
 }
 
-fn waiting_for_stage(pipeline: &Pipeline, state: &State, facts: &Facts) -> Waiting {
+fn waiting_for_stage(
+    pipeline: &Pipeline,
+    state: &State,
+    facts: &Facts,
+    closed: Option<Closed>,
+) -> Waiting {
     let stage = pipeline.stages.get(state.stage).map_or("", |stage| stage.name.as_str());
     let holder = facts.stage_held_by.or(facts.behind);
+    let since = state.waiting_since;
+    if let (None, Some(Closed { reason, until })) = (holder, closed) {
+        let what = format!("stage {stage} does not start now: {reason}");
+        return Waiting { what, whom: THE_CALENDAR.to_owned(), since, until, person: false };
+    }
     let whom = holder.map_or_else(|| "the pipeline".to_owned(), |run| run.to_string());
     let what = format!("stage {stage} is taken by {whom}");
-    Waiting { what, whom, since: state.waiting_since, until: None, person: false }
+    Waiting { what, whom, since, until: None, person: false }
 }
 
 fn waiting_for_work(

@@ -58,6 +58,11 @@ pub enum Event {
         reason: String,
         abandon: bool,
     },
+    /// Enter stages although a freeze of the pipeline is against it.
+    Override {
+        by: String,
+        reason: String,
+    },
     /// Nothing happened; look again.
     Tick,
 }

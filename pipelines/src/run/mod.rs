@@ -4,12 +4,14 @@
 pub mod advance;
 pub mod decide;
 pub mod event;
+mod freeze;
 mod record;
 pub mod state;
 pub mod trigger;
 
 pub use decide::decide;
 pub use event::{Event, Facts, SourceRevision, TaskFacts};
+pub use freeze::frozen;
 pub use state::{Action, ActionState, Phase, State};
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Noting an event in a run's state.
 
 use super::event::{BuildOutcome, DeploymentEnd, Event};
+use super::freeze::frozen;
 use super::state::{Action, ActionState, Approval, Phase, State};
 use crate::command::Command;
+use crate::deploy::state::Overridden;
 use crate::spec::pipeline::Pipeline;
 use crate::time::Timestamp;
 
@@ -64,6 +66,9 @@ pub(super) fn record(
             };
             action.end(next, now);
         }
+        Event::Override { by, reason } => {
+            overridden(pipeline, state, (by.as_str(), reason.as_str()), now);
+        }
         Event::Decided { action, by, approved, comment } => {
             decided(
                 state,
@@ -73,6 +78,13 @@ pub(super) fn record(
         }
         Event::Stop { by, reason, abandon } => stop(state, by, reason, *abandon, now, commands),
         Event::Tick => {}
+    }
+}
+
+fn overridden(pipeline: &Pipeline, state: &mut State, (by, reason): (&str, &str), now: Timestamp) {
+    if frozen(pipeline, state, now).is_some() {
+        let (by, reason) = (by.to_owned(), reason.to_owned());
+        state.overridden = Some(Overridden { by, reason, at: now });
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a run has done so far.
 
 use super::event::SourceRevision;
+use crate::deploy::state::Overridden;
 use crate::ids::DeploymentId;
 use crate::protocol::task::Artifact;
 use crate::spec::pipeline::Pipeline;
@@ -17,6 +18,9 @@ pub struct State {
     pub entered: bool,
     pub waiting_since: Timestamp,
     pub actions: BTreeMap<String, Action>,
+    /// Who let it pass the pipeline's freezes.
+    #[serde(default)]
+    pub overridden: Option<Overridden>,
     /// Why it ended or is ending badly, in one sentence.
     pub cause: Option<String>,
     pub created_at: Timestamp,
@@ -141,6 +145,7 @@ impl State {
             entered: false,
             waiting_since: now,
             actions: actions.map(|action| (action.name.clone(), Action::new())).collect(),
+            overridden: None,
             cause: None,
             created_at: now,
             finished_at: None,

@@ -6,7 +6,8 @@ use crate::command::{Command, Decision};
 use crate::ids::{DeploymentId, RunId};
 use crate::protocol::report::{ErrorCode, TaskError};
 use crate::protocol::task::{Artifact, NamedArtifact};
-use crate::spec::pipeline::{Mode, Pipeline, SourceFrom};
+use crate::spec::pipeline::{Freeze, Mode, Pipeline, SourceFrom};
+use crate::spec::{Span, Window};
 use crate::time::{Millis, Timestamp};
 use std::collections::BTreeMap;
 use trigger::{Push, concerns};
@@ -198,6 +199,51 @@ fn a_newer_run_supersedes_one_that_waits_for_the_same_stage() {
     story.say(&Event::Tick);
     assert_eq!(story.state.phase, Phase::Superseded);
     assert_eq!(story.state.cause.as_deref(), Some("superseded by r-9"));
+}
+
+/// Everything but the source stands still until 1970-01-02.
+fn freeze(story: &mut Story, stages: &[&str]) {
+    let span = Span::Dates { from: "1970-01-01".into(), to: "1970-01-01".into() };
+    let window = Window { span, zone: "UTC".into(), reason: Some("Holidays".into()) };
+    let stages = stages.iter().map(|stage| (*stage).to_owned()).collect();
+    story.pipeline.freeze = vec![Freeze { window, stages }];
+}
+
+#[test]
+fn a_freeze_keeps_a_run_from_its_next_stage_until_it_ends() {
+    let (mut story, _) = Story::begin();
+    freeze(&mut story, &[]);
+    let waits = story.source_ready();
+    let ends = Timestamp(86_400_000);
+    assert_eq!(waits.commands, [Command::WakeAt { at: ends }]);
+    assert!(waits.waiting[0].what.starts_with("stage build does not start now: a freeze from"));
+    assert_eq!(
+        (waits.waiting[0].whom.as_str(), waits.waiting[0].until),
+        ("the calendar", Some(ends))
+    );
+    story.facts.newer_waiting = Some(RunId(9));
+    let mut overtaken = story.state.clone();
+    std::mem::swap(&mut overtaken, &mut story.state);
+    story.say(&Event::Tick);
+    assert_eq!(story.state.phase, Phase::Superseded, "it waits between stages like any other");
+    (story.state, story.facts.newer_waiting) = (overtaken, None);
+    story.now = ends;
+    assert_eq!(story.say(&Event::Tick).commands.len(), 1);
+}
+
+#[test]
+fn a_freeze_may_be_for_some_stages_and_be_overridden() {
+    let (mut story, _) = Story::begin();
+    freeze(&mut story, &["release"]);
+    let early = Event::Override { by: "ada".into(), reason: "early".into() };
+    assert!(story.source_ready().waiting[0].what.starts_with("compile"), "build is not frozen");
+    story.say(&early);
+    assert_eq!(story.state.overridden, None, "there was nothing to override");
+    let waits = story.built(1);
+    assert!(waits.waiting[0].what.starts_with("stage release does not start now"));
+    let through = story.say(&Event::Override { by: "ada".into(), reason: "an outage".into() });
+    assert!(through.waiting[0].what.contains("sign-off"), "{:?}", through.waiting);
+    assert_eq!(story.state.overridden.unwrap().reason, "an outage");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The rules of delivery, asserted from outside: by what was commanded and by what is really there.
 
+mod people;
+
 use super::Violation;
 use super::fleet::index_of;
 use super::play::Play;
@@ -41,7 +43,7 @@ pub fn decision(
         let (invariant, message) = text.split_once(": ").unwrap_or(("rule", &text));
         found.add(invariant, message);
     }
-    people(play, before, event, &mut found);
+    people::heard(play, before, event, &mut found);
     if before.phase == Phase::Running && play.state.phase == Phase::RollingBack {
         let rose = play.state.generation > before.generation;
         found.must(rose, "I4", "it turned back without outranking what was said before");
@@ -57,7 +59,7 @@ pub fn decision(
     }
     if !play.state.phase.is_final() && !commands.iter().any(|c| matches!(c, Command::WakeAt { .. }))
     {
-        let queued = play.state.phase == Phase::Queued;
+        let queued = play.state.phase == Phase::Queued && !people::is_waited_out(play);
         let waits = queued
             || play.facts.patient
             || play.state.paused.is_some()
@@ -96,27 +98,6 @@ fn promoted_or_approval(play: &Play<'_>) -> bool {
 /// It goes on when somebody's agent speaks again, which is an event of its own.
 fn blocked_by_silence(play: &Play<'_>) -> bool {
     play.plan.hosts.iter().any(|planned| !play.facts.is_alive(planned.id))
-}
-
-/// I18, and that a stale page decides nothing.
-fn people(play: &Play<'_>, before: &State, event: &Event, found: &mut Found) {
-    let after = &play.state;
-    match event {
-        Event::Abort { .. } => {
-            let open = matches!(before.phase, Phase::Queued | Phase::Running);
-            let stopped = !matches!(after.phase, Phase::Queued | Phase::Running);
-            found.must(!open || stopped, "I18", "an abort was not obeyed");
-        }
-        Event::Pause { .. } => {
-            let heard = after.paused.is_some() || after.phase.is_final();
-            found.must(heard, "I17", "a pause was not heard");
-        }
-        Event::Decide { generation, .. } if *generation != before.generation => {
-            let same = before.approved_by == after.approved_by;
-            found.must(same, "approval", "a stale page approved something");
-        }
-        _ => {}
-    }
 }
 
 /// How a step may be left: I14, I16, I21 and the approvals.

@@ -5,7 +5,7 @@ use super::play::{LEASE, Play};
 use super::scenario::{ROUTER, version_of};
 use super::word::Word;
 use crate::deploy::event::{MonitorFact, MonitorState, StepVerdict, Verdict};
-use crate::deploy::{Event, Phase, Step};
+use crate::deploy::{Closed, Event, Phase, Step};
 use crate::ids::AgentId;
 use crate::time::Timestamp;
 
@@ -32,6 +32,11 @@ impl Play<'_> {
     }
 
     fn be_calm(&mut self) {
+        // A calendar without an end is corrected by somebody, and the engine told to look.
+        if self.facts.closed.as_ref().is_some_and(|closed| closed.until.is_none()) {
+            self.facts.closed = None;
+            self.queue.put(self.now, Word::Say(Event::Tick));
+        }
         if self.state.paused.is_some() {
             self.queue.put(self.now, Word::Say(Event::Resume { by: "ada".into() }));
         }
@@ -44,6 +49,16 @@ impl Play<'_> {
                 self.queue.put(self.now, Word::Back(AgentId(index as i64 + 1)));
             }
         }
+    }
+
+    /// Now and then a deployment arrives while its group is closed, for hours or without an end.
+    pub fn close(&mut self) {
+        if !self.dice.permille(self.faults.people * 2) {
+            return;
+        }
+        let opens = self.now + self.dice.millis(1000, 7_200_000);
+        let until = (!self.dice.permille(200)).then_some(Timestamp(opens));
+        self.facts.closed = Some(Closed { reason: "a freeze".to_owned(), until });
     }
 
     fn fall_silent(&mut self) {
@@ -84,7 +99,7 @@ impl Play<'_> {
         let by = || "ada".to_owned();
         let ids: Vec<AgentId> = self.plan.hosts.iter().map(|planned| planned.id).collect();
         let host = self.dice.pick(&ids).copied().unwrap_or(AgentId(1));
-        match self.dice.below(12) {
+        match self.dice.below(13) {
             0 => Event::Abort { by: by(), reason: String::new() },
             1..=3 => Event::Pause { by: by() },
             4..=6 => Event::Resume { by: by() },
@@ -92,6 +107,7 @@ impl Play<'_> {
             8 => Event::Retry { by: by(), host },
             9 => Event::Exclude { by: by(), host, reason: String::new() },
             10 => Event::Supersede { by: by() },
+            11 => Event::Override { by: by(), reason: String::new() },
             _ => {
                 // A page from before: it must decide nothing.
                 let generation = self.state.generation.wrapping_sub(1);
@@ -117,6 +133,8 @@ impl Play<'_> {
     /// What the monitors and the judge say by now.
     pub fn look_around(&mut self) {
         self.facts.patient = self.now < self.patient_until;
+        let over = |closed: &mut Closed| closed.until.is_some_and(|until| until.0 <= self.now);
+        self.facts.closed.take_if(over);
         let new = version_of(&self.plan.revision);
         let shows = |real: &super::fleet::Real| {
             real.exists

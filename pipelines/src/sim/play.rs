@@ -216,6 +216,7 @@ impl<'s> Play<'s> {
         if let Some(log) = &mut self.log {
             log.clear();
         }
+        self.close();
         self.queue.put(self.now, Word::Say(Event::Tick));
         let mischief = self.now + self.dice.millis(100, 5000);
         self.queue.put(mischief, Word::Mischief);

@@ -1,5 +1,5 @@
-//! Times of day, dates and zones. Only their form is checked here: what they mean in a zone is for
-//! whoever has a clock and a zone database.
+//! Times of day, dates and zones, as they are written. What they mean in a zone is the calendar's
+//! business ([`crate::calendar`]).
 
 use crate::spec::codes;
 use crate::spec::decode::{Fields, Report};
@@ -41,6 +41,12 @@ pub enum Day {
 }
 
 impl Day {
+    /// As it is written: `mon`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Day::CHOICES.iter().find(|choice| choice.1 == self).map_or("", |choice| choice.0)
+    }
+
     pub const ALL: [Day; 7] =
         [Day::Mon, Day::Tue, Day::Wed, Day::Thu, Day::Fri, Day::Sat, Day::Sun];
     const CHOICES: [(&'static str, Day); 7] = [
@@ -158,7 +164,7 @@ impl Report {
         None
     }
 
-    /// An IANA zone name, by its form.
+    /// An IANA zone name.
     pub(crate) fn zone(&mut self, node: &Node, path: &str) -> Option<String> {
         let text = self.word(node, path)?;
         let good = text == "UTC"
@@ -167,6 +173,7 @@ impl Report {
                     part.starts_with(|c: char| c.is_ascii_uppercase())
                         && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-+".contains(&b))
                 });
+        let good = good && crate::calendar::is_zone(&text);
         if !good {
             let message = format!("`{path}`: '{text}' is not the name of a time zone");
             let help = "write UTC, or a name such as Asia/Seoul or Europe/Berlin";

@@ -3,6 +3,7 @@
 use super::monitors::{MonitorBody, VerdictBody};
 use super::shared::{self, RevisionBody, WaitingBody};
 use super::tasks::{ErrorBody, TaskBody};
+use crate::intent::approving::{self, Seen};
 use crate::words;
 use crate::words::monitor::Watch;
 use pipelines::deploy::{Fault, Plan, State};
@@ -65,6 +66,10 @@ pub struct DeploymentBody {
     /// Why it turned back or ended badly.
     cause: Option<String>,
     paused: Option<PauseBody>,
+    /// What there is to approve or reject now. An answer carries what it is about, except `next`.
+    approval: Option<ApprovalBody>,
+    /// Who let it start outside the group's windows or in a freeze.
+    overridden: Option<OverriddenBody>,
     started_at: Option<String>,
     rollback_at: Option<String>,
     steps: Vec<StepBody>,
@@ -79,6 +84,21 @@ pub struct DeploymentBody {
 struct PauseBody {
     by: String,
     since: String,
+}
+
+#[derive(Debug, Serialize)]
+struct ApprovalBody {
+    #[serde(flatten)]
+    asked: Seen,
+    /// What the plan does once it is approved, step by step.
+    next: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct OverriddenBody {
+    by: String,
+    reason: String,
+    at: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -136,6 +156,16 @@ impl DeploymentBody {
             paused: paused.map(|pause| PauseBody {
                 by: pause.by.clone(),
                 since: words::time::rfc3339(pause.since),
+            }),
+            approval: approving::asked(row).zip(plan.zip(state)).map(|(asked, (plan, state))| {
+                ApprovalBody { asked, next: approving::next(plan, state) }
+            }),
+            overridden: state.and_then(|state| state.overridden.as_ref()).map(|overridden| {
+                OverriddenBody {
+                    by: overridden.by.clone(),
+                    reason: overridden.reason.clone(),
+                    at: words::time::rfc3339(overridden.at),
+                }
             }),
             started_at: state.and_then(|state| shared::at_opt(state.started_at)),
             rollback_at: state.and_then(|state| shared::at_opt(state.rollback_at)),

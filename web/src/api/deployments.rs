@@ -1,17 +1,16 @@
-//! Deployments: listing, showing, steering. What one looks like in JSON is `deployment_body`.
+//! Deployments: listing and showing. Steering them is `steering`; what one looks like
+//! in JSON is `deployment_body`.
 
 use super::deployment_body::{DeploymentBody, DeploymentSummary};
 use super::page_size;
-use super::runs::Accepted;
 use crate::Web;
-use crate::auth::{ByToken, Operator, Person, Viewer};
+use crate::auth::Viewer;
 use crate::error::Result;
-use crate::extract::{Body, Path, Query, id};
-use crate::intent::{self, Steer};
+use crate::extract::{Path, Query, id};
+use crate::intent;
 use crate::words::monitor::Watch;
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use pipelines::ids::DeploymentId;
 use serde::{Deserialize, Serialize};
 use store::history::{self, Of};
@@ -60,52 +59,4 @@ pub async fn show(
     let now = store::clock::now(&mut conn).await?;
     let watch = Watch::of(&mut conn, &row, now).await?;
     Ok(Json(DeploymentBody::new(&row, &tasks, &history).with_watch(&watch)))
-}
-
-#[derive(Deserialize)]
-pub struct Reason {
-    #[serde(default)]
-    reason: String,
-}
-
-pub async fn abort(
-    State(web): State<Web>,
-    ByToken(Operator(person)): ByToken<Operator>,
-    Path(deployment): Path<String>,
-    Body(Reason { reason }): Body<Reason>,
-) -> Result<(StatusCode, Json<Accepted>)> {
-    steer(&web, &person, &deployment, Steer::Abort, &reason).await
-}
-
-pub async fn pause(
-    State(web): State<Web>,
-    ByToken(Operator(person)): ByToken<Operator>,
-    Path(deployment): Path<String>,
-    Body(Reason { reason }): Body<Reason>,
-) -> Result<(StatusCode, Json<Accepted>)> {
-    steer(&web, &person, &deployment, Steer::Pause, &reason).await
-}
-
-pub async fn resume(
-    State(web): State<Web>,
-    ByToken(Operator(person)): ByToken<Operator>,
-    Path(deployment): Path<String>,
-    Body(Reason { reason }): Body<Reason>,
-) -> Result<(StatusCode, Json<Accepted>)> {
-    steer(&web, &person, &deployment, Steer::Resume, &reason).await
-}
-
-async fn steer(
-    web: &Web,
-    person: &Person,
-    deployment: &str,
-    wanted: Steer,
-    reason: &str,
-) -> Result<(StatusCode, Json<Accepted>)> {
-    let mut tx = web.pool.begin().await?;
-    let row = intent::deployment(&mut tx, deployment).await?;
-    intent::steer(&mut tx, &row, person, wanted, reason).await?;
-    tx.commit().await?;
-    web.wakes.engine();
-    Ok((StatusCode::ACCEPTED, Json(Accepted { accepted: true })))
 }

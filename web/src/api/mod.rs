@@ -16,6 +16,7 @@ mod run_body;
 mod runs;
 mod shared;
 mod sign_in;
+mod steering;
 mod task_log;
 mod tasks;
 mod webhook;
@@ -44,14 +45,13 @@ pub fn routes() -> Router<Web> {
         .route("/api/v1/runs", get(runs::list))
         .route("/api/v1/runs/{id}", get(runs::show))
         .route("/api/v1/runs/{id}/stop", post(runs::stop))
+        .route("/api/v1/runs/{id}/override", post(runs::overrule))
         .route("/api/v1/runs/{id}/actions/{action}/approve", post(runs::approve))
         .route("/api/v1/runs/{id}/actions/{action}/reject", post(runs::reject))
         .route("/api/v1/tasks/{id}/log", get(task_log::read))
         .route("/api/v1/deployments", get(deployments::list))
         .route("/api/v1/deployments/{id}", get(deployments::show))
-        .route("/api/v1/deployments/{id}/abort", post(deployments::abort))
-        .route("/api/v1/deployments/{id}/pause", post(deployments::pause))
-        .route("/api/v1/deployments/{id}/resume", post(deployments::resume))
+        .merge(steering_routes())
         .route("/api/v1/agents", get(agents::list))
         .route("/api/v1/hosts", get(agents::hosts))
         .route("/api/v1/agents/{name}/drain", post(agents::drain))
@@ -60,6 +60,19 @@ pub fn routes() -> Router<Web> {
         .route("/api/v1/join-tokens", post(join_tokens::create))
         .route("/api/v1/{*rest}", get(no_such_call).post(no_such_call))
         .layer(DefaultBodyLimit::max(BODY_MAX))
+}
+
+fn steering_routes() -> Router<Web> {
+    Router::new()
+        .route("/api/v1/deployments/{id}/abort", post(steering::abort))
+        .route("/api/v1/deployments/{id}/pause", post(steering::pause))
+        .route("/api/v1/deployments/{id}/resume", post(steering::resume))
+        .route("/api/v1/deployments/{id}/promote", post(steering::promote))
+        .route("/api/v1/deployments/{id}/override", post(steering::overrule))
+        .route("/api/v1/deployments/{id}/approve", post(steering::approve))
+        .route("/api/v1/deployments/{id}/reject", post(steering::reject))
+        .route("/api/v1/deployments/{id}/hosts/{host}/retry", post(steering::retry))
+        .route("/api/v1/deployments/{id}/hosts/{host}/exclude", post(steering::exclude))
 }
 
 async fn no_such_call(_: crate::auth::Viewer) -> crate::error::Error {

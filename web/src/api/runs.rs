@@ -113,6 +113,26 @@ pub async fn stop(
 }
 
 #[derive(Deserialize)]
+pub struct Reason {
+    #[serde(default)]
+    reason: String,
+}
+
+pub async fn overrule(
+    State(web): State<Web>,
+    ByToken(Operator(person)): ByToken<Operator>,
+    Path(run): Path<String>,
+    Body(Reason { reason }): Body<Reason>,
+) -> Result<(StatusCode, Json<Accepted>)> {
+    let mut tx = web.pool.begin().await?;
+    let row = intent::run(&mut tx, &run).await?;
+    intent::override_run(&mut tx, &row, &person, &reason).await?;
+    tx.commit().await?;
+    web.wakes.engine();
+    Ok((StatusCode::ACCEPTED, Json(Accepted { accepted: true })))
+}
+
+#[derive(Deserialize)]
 pub struct Comment {
     #[serde(default)]
     comment: String,

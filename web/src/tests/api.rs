@@ -197,7 +197,7 @@ async fn two_good_deployments(server: &Server) -> i64 {
             by: "ada",
             run: None,
         };
-        let id = deployments::create(&mut conn, &order).await.unwrap();
+        let id = deployments::create(&mut conn, &order).await.unwrap().unwrap();
         let row = sample::deployment();
         let (plan, mut state) = (row.plan.unwrap().0, row.state.unwrap().0);
         state.phase = pipelines::deploy::Phase::Succeeded;
@@ -251,7 +251,7 @@ async fn a_deployment_is_shown_with_steps_hosts_and_history_and_can_be_steered()
         by: "ada",
         run: None,
     };
-    let id = deployments::create(&mut conn, &order).await.unwrap();
+    let id = deployments::create(&mut conn, &order).await.unwrap().unwrap();
     let row = sample::deployment();
     let (plan, state) = (row.plan.unwrap().0, row.state.unwrap().0);
     let save = deployments::Save {

@@ -9,4 +9,5 @@ pub mod sample;
 pub mod server;
 mod showcase;
 mod stage;
+mod steering;
 mod streams;

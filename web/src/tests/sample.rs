@@ -2,7 +2,7 @@
 
 use pipelines::command::Waiting;
 use pipelines::deploy::strategy::{Fleet, Member, Order, compile};
-use pipelines::deploy::{App, Lane, Phase, Stage, State, Work};
+use pipelines::deploy::{App, Lane, Phase, Stage, State, Step, Work};
 use pipelines::ids::{AgentId, DeploymentId};
 use pipelines::protocol::report::{ErrorCode, TaskError};
 use pipelines::protocol::task::{Artifact, Purpose, Revision};
@@ -122,6 +122,47 @@ pub fn deployment() -> deployments::Row {
         created_at: NOW.0 - 60_000,
         finished_at: None,
     }
+}
+
+/// A canary deployment to three hosts that waits for somebody after its first step.
+pub fn waiting_for_approval() -> deployments::Row {
+    let mut row = deployment();
+    let canary =
+        "{canary: {steps: [{weight: 10, hosts: 1, approve: true}, {weight: 50, hold: 5m}]}}";
+    let group = GROUP.replace("{rolling: {batch: 2}}", canary);
+    let group = group::parse(&group).into_result().unwrap().0;
+    let before = row.plan.as_ref().unwrap().0.clone();
+    let members = before.hosts.iter().map(|planned| Member {
+        id: planned.id,
+        name: planned.name.clone(),
+        tags: BTreeMap::new(),
+        alive: true,
+        serving: planned.prior.clone(),
+        good: planned.prior.clone(),
+        lane: Lane::Direct,
+        answers: false,
+        instance: false,
+    });
+    let fleet = Fleet { members: members.collect(), ..Fleet::default() };
+    let order = Order {
+        deployment: before.deployment,
+        revision: before.revision.clone(),
+        purpose: Purpose::Forward,
+    };
+    let plan = compile(&group, &fleet, order).unwrap();
+    let mut state = State::new(&plan, NOW - Millis::from_secs(60));
+    let asks = plan.steps.iter().position(|step| matches!(step, Step::Approve { .. })).unwrap();
+    (state.phase, state.step, state.generation) = (Phase::Running, asks, 1);
+    (state.started_at, state.step_since) = (Some(NOW), NOW);
+    for step in &plan.steps[..asks] {
+        for id in step.hosts() {
+            let host = state.hosts.get_mut(id).unwrap();
+            (host.app, host.attempt, host.touched) = (App::New, 1, true);
+        }
+    }
+    row.waiting.0 = vec![waiting("an approval to go on", true)];
+    (row.plan, row.state) = (Some(Json(plan)), Some(Json(state)));
+    row
 }
 
 pub fn waiting(what: &str, person: bool) -> Waiting {

@@ -1,7 +1,7 @@
 //! The pages with sample rows behind them, for looking at: screenshots and taste.
 
 use super::server::Server;
-use super::stage;
+use super::{sample, stage, steering};
 use crate::Peer;
 use axum::Extension;
 use pipelines::ids::TaskId;
@@ -16,6 +16,9 @@ async fn showcase() {
     let server = Server::start().await;
     server.user("ada", Role::Admin).await;
     stage::fill(&server).await;
+    let asking = sample::waiting_for_approval();
+    steering::put(&server, "checkout", "", asking, |_| {}).await;
+    steering::put_frozen(&server).await;
     let logs = server.app.logs.clone();
     tokio::spawn(async move {
         // The build at work goes on talking, so that the live parts of pages have something to do.

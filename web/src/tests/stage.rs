@@ -35,7 +35,7 @@ pub async fn fill(server: &Server) {
     deployment_at_work(conn, now).await;
 }
 
-async fn join(conn: &mut PgConnection, name: &str, role: AgentRole) {
+pub async fn join(conn: &mut PgConnection, name: &str, role: AgentRole) {
     let tags = [("role".to_owned(), "web".to_owned())].into();
     let minute = Millis::from_secs(60);
     let (id, secret) =
@@ -187,7 +187,7 @@ async fn order(conn: &mut PgConnection, label: &str, digit: char) -> DeploymentI
     let purpose = Purpose::Forward;
     let order =
         deployments::Order { group: group.id, revision: &revision, purpose, by: "ada", run: None };
-    deployments::create(conn, &order).await.unwrap()
+    deployments::create(conn, &order).await.unwrap().unwrap()
 }
 
 async fn put_deployment(

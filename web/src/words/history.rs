@@ -88,6 +88,9 @@ fn deployment_event(event: &deploy::Event, plan: Option<&Plan>) -> Option<String
             let name = plan.map_or_else(|| host.to_string(), |plan| plan.host_name(*host));
             with_reason(format!("{name} was left out by {by}"), reason)
         }
+        deploy::Event::Override { by, reason } => {
+            with_reason(format!("let through window and freeze by {by}"), reason)
+        }
         deploy::Event::Tick => return None,
     })
 }
@@ -119,6 +122,9 @@ fn run_event(event: &run::Event) -> Option<String> {
         run::Event::Decided { action, by, approved, comment } => {
             let word = if *approved { "approved" } else { "rejected" };
             with_reason(format!("{action} {word} by {by}"), comment)
+        }
+        run::Event::Override { by, reason } => {
+            with_reason(format!("let through the freeze by {by}"), reason)
         }
         run::Event::Stop { by, reason, .. } => with_reason(format!("stopped by {by}"), reason),
         run::Event::Tick => return None,

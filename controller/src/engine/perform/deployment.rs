@@ -14,7 +14,7 @@ use pipelines::time::Millis;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use store::tasks::{New, Order};
-use store::{PgConnection, agents, deployments, groups, inbox, instances, tasks};
+use store::{PgConnection, agents, deployments, inbox, instances, tasks};
 
 /// For making or removing a container, an image to be fetched included.
 const INSTANCE_TIMEOUT: Millis = Millis::from_minutes(8);
@@ -26,7 +26,6 @@ const TOKEN_SPARE: Millis = Millis::from_minutes(1);
 #[derive(Clone, Copy)]
 pub(in super::super) struct Deployment<'a> {
     pub row: &'a deployments::Row,
-    pub group: &'a groups::Row,
     pub plan: &'a Plan,
     pub state: &'a deploy::State,
 }
@@ -41,7 +40,11 @@ impl Deployment<'_> {
         purpose: Purpose,
         parts: &[Part],
     ) -> Result<AgentId> {
-        let revision = self.plan.target(host, purpose).context("a host without a target")?;
+        // Hooks around a move of traffic are due where there is no earlier revision as well.
+        let moves_only = parts.iter().all(|part| !matches!(part, Part::Fetch | Part::Install));
+        let target = self.plan.target(host, purpose);
+        let target = target.or_else(|| moves_only.then_some(&self.plan.revision));
+        let revision = target.context("a host without a target")?;
         let work = Work::Deploy(host_work(self.plan, host, revision, purpose, parts));
         let new = New {
             work: &work,
@@ -113,7 +116,7 @@ impl Deployment<'_> {
         host: AgentId,
         attempt: u32,
     ) -> Result<AgentId> {
-        let instances = self.group.spec.0.instances.as_ref();
+        let instances = self.plan.instances.as_ref();
         let instances = instances.context("a host to be made, and the group names no provider")?;
         let provider = instances::provider(conn, host).await?.context("a host nobody announced")?;
         let (id, secret) =

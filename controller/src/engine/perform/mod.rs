@@ -83,7 +83,7 @@ async fn for_deployment(
     command: &Command,
     effects: &mut Effects,
 ) -> Result<()> {
-    let (row, group) = (of.row, of.group.id);
+    let (row, group) = (of.row, of.row.group_id);
     match command {
         Command::WakeAt { .. } => {} // saved with the state
         Command::StartHost { host, attempt, generation, purpose, parts } => {

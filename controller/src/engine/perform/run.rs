@@ -8,6 +8,7 @@ use pipelines::run;
 use pipelines::spec::pipeline as spec;
 use pipelines::time::Millis;
 use std::collections::BTreeMap;
+use store::deployments::Rejected;
 use store::tasks::New;
 use store::{PgConnection, deployments, groups, inbox, runs, tasks};
 
@@ -138,7 +139,15 @@ pub(super) async fn start_deployment(
         by: &row.trigger.0.by,
         run: Some((run, action, attempt)),
     };
-    let deployment = deployments::create(conn, &order).await?;
-    let created = run::Event::DeploymentCreated { action: action.to_owned(), attempt, deployment };
-    Ok(inbox::post_run(conn, run, &created).await?)
+    let event = match deployments::create(conn, &order).await? {
+        Ok(deployment) => {
+            run::Event::DeploymentCreated { action: action.to_owned(), attempt, deployment }
+        }
+        Err(Rejected { by }) => refuse(format!(
+            "{by} is unfinished in {}, and the group rejects newer deployments meanwhile (newer: \
+             reject); start the run again when it is over",
+            group.name
+        )),
+    };
+    Ok(inbox::post_run(conn, run, &event).await?)
 }

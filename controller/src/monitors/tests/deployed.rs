@@ -115,7 +115,7 @@ impl Stage {
         let id = deployments::create(&mut tx, &order).await.unwrap();
         tx.commit().await.unwrap();
         self.wakes.engine();
-        id
+        id.unwrap()
     }
 
     async fn row(&self, id: DeploymentId) -> deployments::Row {

@@ -96,7 +96,7 @@ async fn a_host_keeps_its_good_revision_until_a_better_one_is_proved() {
         by: "ada",
         run: None,
     };
-    let deployment = crate::deployments::create(&mut conn, &new).await.unwrap();
+    let deployment = crate::deployments::create(&mut conn, &new).await.unwrap().unwrap();
     let serving = Serving::Revision(revision('a'));
     record_host(&mut conn, group, host, deployment, &serving).await.unwrap();
     record_good(&mut conn, group, &[host], &revision('a')).await.unwrap();

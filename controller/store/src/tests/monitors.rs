@@ -14,7 +14,7 @@ async fn deployment(conn: &mut PgConnection) -> (i64, DeploymentId) {
     let group = group(conn).await;
     let (revision, purpose) = (&revision('a'), Purpose::Forward);
     let order = Order { group, revision, purpose, by: "ada", run: None };
-    (group, deployments::create(conn, &order).await.unwrap())
+    (group, deployments::create(conn, &order).await.unwrap().unwrap())
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn what_goes_forward_or_is_next_is_watched() {
     let (revision, purpose) = (&revision('b'), Purpose::Rollback);
     let order = Order { group, revision, purpose, by: "ada", run: None };
     sqlx::query("update deployments set finished_at = now()").execute(&mut *conn).await.unwrap();
-    deployments::create(&mut conn, &order).await.unwrap();
+    deployments::create(&mut conn, &order).await.unwrap().unwrap();
     assert!(monitors::watched(&mut conn).await.unwrap().is_empty(), "nothing keeps a way back");
 }
 

@@ -159,7 +159,7 @@ async fn a_hosts_work_is_its_own_and_ends_with_its_deployment() {
         by: "ada",
         run: None,
     };
-    let deployment = crate::deployments::create(&mut conn, &order).await.unwrap();
+    let deployment = crate::deployments::create(&mut conn, &order).await.unwrap().unwrap();
     let (host, _) = join(&mut conn, Role::Deploy, "host-1").await;
     let work = build(RunId(1));
     let new = New { work: &work, needs: vec![], generation: 4, epoch: 1, timeout: Millis(1) };

@@ -112,6 +112,7 @@ pub fn compile(group: &Group, fleet: &Fleet, order: Order) -> Result<Plan, PlanE
         irreversible: group.hooks.irreversible.clone(),
         host: host_settings(group),
         router: fleet.router.clone(),
+        instances: group.instances.clone(),
         monitors: if scene.again { Vec::new() } else { monitors },
         strategy: outline.words,
     })
@@ -120,6 +121,14 @@ pub fn compile(group: &Group, fleet: &Fleet, order: Order) -> Result<Plan, PlanE
 fn outline(scene: &Scene<'_>) -> Result<Outline, PlanError> {
     if scene.ids.is_empty() && scene.new.is_empty() {
         return Ok(Outline::empty());
+    }
+    let makes_hosts = match &scene.group.strategy {
+        Strategy::RollingExtra { .. } | Strategy::Immutable { .. } => true,
+        Strategy::BlueGreen { blue, .. } => blue.is_none(),
+        _ => false,
+    };
+    if scene.again && makes_hosts && scene.new.is_empty() {
+        return Ok(new_set::again(scene));
     }
     match &scene.group.strategy {
         Strategy::AllAtOnce => Ok(all_at_once::outline(scene)),
@@ -169,6 +178,7 @@ pub fn refused(group: &Group, order: Order) -> Plan {
         irreversible: Vec::new(),
         host: host_settings(group),
         router: None,
+        instances: None,
         monitors: Vec::new(),
         strategy: "no plan".to_owned(),
     }

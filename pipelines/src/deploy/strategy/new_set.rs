@@ -5,7 +5,9 @@ use super::PlanError;
 use super::rolling::{Pace, batches};
 use super::scene::{Outline, Scene, hold, install};
 use super::two_sets::Gate;
+use crate::deploy::host::Lane;
 use crate::deploy::plan::{Enter, Share, Step};
+use crate::ids::AgentId;
 use crate::spec::group::Amount;
 use crate::time::Millis;
 
@@ -83,6 +85,21 @@ pub(super) fn blue_green(
     switch(scene, &mut steps, bake, keep_old);
     let words = format!("blue/green, {total} new hosts");
     Ok(Outline { steps, width: total, extra: total, whole_zones: true, words })
+}
+
+/// Back to a revision that proved itself: on the hosts that serve, without new ones.
+pub(super) fn again(scene: &Scene<'_>) -> Outline {
+    let serve = scene.members.iter().filter(|member| {
+        !scene.has_router || matches!(member.lane, Lane::In { .. } | Lane::Unknown)
+    });
+    let mut hosts: Vec<AgentId> = serve.map(|member| member.id).collect();
+    if hosts.is_empty() {
+        hosts.clone_from(&scene.ids);
+    }
+    let width = scene.batch(Amount::Percent(25));
+    let steps = hosts.chunks(width as usize).map(|some| install(some, width, Enter::Serve));
+    let words = format!("rolling, {width} at a time, on the hosts that serve");
+    Outline { steps: steps.collect(), width, extra: 0, whole_zones: false, words }
 }
 
 fn switch(scene: &Scene<'_>, steps: &mut Vec<Step>, bake: Millis, keep_old: Millis) {

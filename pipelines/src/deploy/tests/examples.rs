@@ -4,18 +4,18 @@ use super::*;
 use crate::command::{Command, Serving};
 
 /// A deployment under test: what was started and not answered yet.
-struct Story {
-    plan: Plan,
-    state: State,
-    facts: Facts,
-    now: Timestamp,
-    started: Vec<(AgentId, u32, Purpose)>,
-    cancelled: Vec<AgentId>,
-    all: Vec<Command>,
+pub(super) struct Story {
+    pub(super) plan: Plan,
+    pub(super) state: State,
+    pub(super) facts: Facts,
+    pub(super) now: Timestamp,
+    pub(super) started: Vec<(AgentId, u32, Purpose)>,
+    pub(super) cancelled: Vec<AgentId>,
+    pub(super) all: Vec<Command>,
 }
 
 impl Story {
-    fn begin(plan: Plan) -> Story {
+    pub(super) fn begin(plan: Plan) -> Story {
         let facts = alive(&plan);
         let state = State::new(&plan, Timestamp(0));
         let mut story = Story {
@@ -31,7 +31,7 @@ impl Story {
         story
     }
 
-    fn say(&mut self, event: &Event) {
+    pub(super) fn say(&mut self, event: &Event) {
         self.now = self.now + Millis(1000);
         let decision = decide(&self.plan, &self.state, &self.facts, event, self.now);
         self.state = decision.state;
@@ -48,28 +48,28 @@ impl Story {
     }
 
     /// The hosts that were started since the last call.
-    fn take_started(&mut self) -> Vec<i64> {
+    pub(super) fn take_started(&mut self) -> Vec<i64> {
         std::mem::take(&mut self.started).into_iter().map(|(host, ..)| host.0).collect()
     }
 
-    fn end(&mut self, host: i64, outcome: HostOutcome) {
+    pub(super) fn end(&mut self, host: i64, outcome: HostOutcome) {
         let host = AgentId(host);
         let attempt = self.state.hosts[&host].attempt;
         self.say(&Event::HostFinished { host, attempt, outcome });
     }
 
-    fn silence(&mut self, host: i64) {
+    pub(super) fn silence(&mut self, host: i64) {
         let facts = HostFacts { alive: false, last_seen: Some(self.now) };
         self.facts.hosts.insert(AgentId(host), facts);
         self.say(&Event::Tick);
     }
 }
 
-fn fleet(count: i64, serving: Option<&str>) -> Vec<Member> {
+pub(super) fn fleet(count: i64, serving: Option<&str>) -> Vec<Member> {
     (1..=count).map(|id| member(id, serving)).collect()
 }
 
-fn story(count: i64, batch: u32, serving: Option<&str>) -> Story {
+pub(super) fn story(count: i64, batch: u32, serving: Option<&str>) -> Story {
     let group = group(rolling(batch), None);
     Story::begin(plan_for(&group, &fleet(count, serving), "v2"))
 }

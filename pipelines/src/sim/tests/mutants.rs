@@ -22,9 +22,11 @@ const MUTANTS: &[(&str, Engine, &[&str])] = &[
     ("does not raise the generation", same_generation, &["I4"]),
     ("hands one attempt out twice", one_attempt, &["I6"]),
     ("does not take hosts out of traffic", no_drain, &["I2"]),
-    ("gives the new revision double weight", double_weight, &["I13"]),
+    ("gives the new revision double weight", double_weight, &["I13", "I20"]),
     ("does not hold", no_hold, &["hold", "I21"]),
     ("needs no verdict", no_verdict, &["I21"]),
+    ("keeps no freeze", no_freeze, &["calendar"]),
+    ("hears no override", no_override, &["calendar"]),
     ("hears no alarm", no_alarm, &["I19"]),
     ("takes silence for well", no_data_is_well, &["I21"]),
     ("is content with one step", early_success, &["I10"]),
@@ -95,6 +97,15 @@ fn no_abort(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Ou
 
 fn no_pause(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
     let deaf = if matches!(e, Event::Pause { .. }) { &Event::Tick } else { e };
+    step(p, s, f, deaf, now, c);
+}
+
+fn no_freeze(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    with_facts(|facts| facts.closed = None, (p, s, f), e, now, c);
+}
+
+fn no_override(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    let deaf = if matches!(e, Event::Override { .. }) { &Event::Tick } else { e };
     step(p, s, f, deaf, now, c);
 }
 

@@ -83,7 +83,7 @@ pub struct Group {
     /// What a host that does not answer does to a deployment.
     #[serde(default)]
     pub offline: OfflineHosts,
-    /// What happens to a deployment that arrives while another runs.
+    /// What happens to a deployment that arrives while another is unfinished.
     #[serde(default)]
     pub newer: NewerDeployment,
     /// Deployments start only within one of these; empty means always.
@@ -225,13 +225,17 @@ pub enum OfflineHosts {
     Skip,
 }
 
-/// What happens to a deployment that arrives while another runs.
+/// What happens to a deployment that arrives while another is unfinished. None is stopped by it, and
+/// rollbacks always take the place of those that wait.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[derive(schemars::JsonSchema)]
 pub enum NewerDeployment {
+    /// It waits its turn.
     #[default]
     Queue,
+    /// It takes the place of those that wait.
     Supersede,
+    /// It is refused.
     Reject,
 }

@@ -15,6 +15,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use pipelines::deploy::Event;
 use pipelines::run::trigger::sources;
 use pipelines::spec::Problem;
 use pipelines::spec::pipeline::SourceFrom;
@@ -135,6 +136,7 @@ async fn register(conn: &mut PgConnection, file: &File) -> Result<Option<Change>
         Spec::Group(group) => {
             let before = store::groups::by_name(conn, &group.name).await?;
             let version = store::groups::put(conn, &file.text, group).await?;
+            tell_waiting(conn, before.as_ref()).await?;
             ("group", before.map(|row| row.text), version)
         }
         Spec::Pipeline(pipeline) => {
@@ -161,6 +163,17 @@ async fn register(conn: &mut PgConnection, file: &File) -> Result<Option<Change>
         version,
         diff: diff(before.as_deref().unwrap_or_default(), &file.text, &file.path),
     }))
+}
+
+/// What waits in the group's queue may start now, or wait for something else.
+async fn tell_waiting(conn: &mut PgConnection, group: Option<&store::groups::Row>) -> Result<()> {
+    let Some(group) = group else { return Ok(()) };
+    for (deployment, status) in store::deployments::unfinished(conn, group.id).await? {
+        if status == "queued" {
+            store::inbox::post_deployment(conn, deployment, &Event::Tick).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Empty when nothing differs.

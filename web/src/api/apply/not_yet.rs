@@ -2,7 +2,7 @@
 //! relies on is refused; what would only never happen is a warning.
 
 use super::read::File;
-use pipelines::spec::group::{Group, NewerDeployment, Strategy};
+use pipelines::spec::group::Group;
 use pipelines::spec::pipeline::{Build, OnStageFailure, Pipeline, Trigger, Work};
 
 const CODE: &str = "not-available";
@@ -20,7 +20,6 @@ pub fn pipeline(file: &mut File, pipeline: &Pipeline) {
         || actions().any(|action| action.timeout.is_some() && !is_build(&action.work));
     let held = "no run would be held back by it";
     let safeguards = [
-        ("freeze", !pipeline.freeze.is_empty(), held),
         ("entry", entry, held),
         ("success", stages.iter().any(|stage| stage.success.is_some()), held),
         ("timeout", timeout, "only builds end after theirs"),
@@ -95,26 +94,9 @@ fn texts(work: &Work) -> Vec<(&str, &str)> {
 }
 
 pub fn group(file: &mut File, group: &Group) {
-    let safeguards = [
-        ("windows", !group.windows.is_empty(), "deployments would start at any time"),
-        ("freeze", !group.freeze.is_empty(), "deployments would start at any time"),
-        ("approve", waits_for_approval(&group.strategy), "nobody could answer it"),
-    ];
-    for (key, _, what) in safeguards.into_iter().filter(|(_, used, _)| *used) {
-        refuse(file, key, what);
-    }
-    if group.newer != NewerDeployment::Queue {
-        let message = "a newer deployment waits its turn, whatever newer says";
-        file.warn(("newer", ""), CODE, message, "");
-    }
-}
-
-/// Whether a step of the strategy is held until a person agrees.
-fn waits_for_approval(strategy: &Strategy) -> bool {
-    match strategy {
-        Strategy::Canary { steps, .. } => steps.iter().any(|step| step.approve),
-        Strategy::BlueGreen { approve, .. } => *approve,
-        _ => false,
+    let cohorts = group.router.as_ref().is_some_and(|router| !router.cohorts.is_empty());
+    if cohorts {
+        refuse(file, "cohorts", "their requests would be shared out like all others");
     }
 }
 
@@ -143,6 +125,9 @@ mod tests {
     #[test]
     fn what_a_pipeline_says_in_vain_is_said_back() {
         assert_eq!(found("pipeline.yml", sample::PIPELINE.to_owned()), []);
+        let frozen =
+            format!("{}freeze: [{{from: 2026-12-20, to: 2027-01-03}}]\n", sample::PIPELINE);
+        assert_eq!(found("pipeline.yml", frozen), []);
         let end = |rest: &str| format!("{}\n{rest}\n", sample::PIPELINE.trim_end());
         let stage = |keys: &str, action: &str| {
             end(&format!("  - {{name: extra, {keys} actions: [{{name: extra, {action}}}]}}"))
@@ -176,15 +161,14 @@ mod tests {
     fn what_a_group_says_in_vain_is_said_back() {
         assert_eq!(found("group.yml", sample::GROUP.to_owned()), []);
         let group = |rest: &str| format!("{}\n{rest}\n", sample::GROUP.trim_end());
-        for (rest, severity) in [("newer: reject", Severity::Warning)] {
-            let found = found("group.yml", group(rest));
-            assert!(matches!(found.as_slice(), [(s, _)] if *s == severity), "{rest}: {found:?}");
-        }
         let canary = "{canary: {steps: [{weight: 10, hold: 5m, approve: true}]}}";
         let asking = sample::GROUP.replace("{rolling: {batch: 2}}", canary);
-        assert!(matches!(found("group.yml", asking).as_slice(), [(Severity::Error, _)]));
+        assert_eq!(found("group.yml", asking), []);
         for rest in [
             "monitors: [{name: page, http: 'http://shop/'}]",
+            "newer: reject",
+            "windows: [{days: [mon-thu], from: '09:00', to: '16:00', zone: Europe/Berlin}]",
+            "freeze: [{from: 2026-12-20, to: 2027-01-03}]",
             "zones: {tag: az, one-at-a-time: true}",
             "hooks: {irreversible: [AfterInstall]}",
             "offline: skip",

@@ -1,11 +1,19 @@
 //! Pages that name the effect before something is stopped or taken back, and then do it.
 
+mod steering;
+
+pub use steering::{
+    ask_exclude, ask_override, ask_override_run, ask_promote, exclude, overrule, overrule_run,
+    promote,
+};
+
 use crate::Web;
 use crate::auth::{Developer, Operator, Person, Posted};
 use crate::error::Result;
 use crate::extract::{Path, Query};
 use crate::headers::Nonce;
 use crate::intent::{self, Steer};
+use crate::pages::deployment::do_it;
 use crate::shell::Shell;
 use crate::words;
 use askama::Template;
@@ -24,6 +32,8 @@ struct Page {
     back: String,
     button: &'static str,
     reason: bool,
+    /// Nothing happens without it.
+    reason_needed: bool,
     abandon: bool,
     to: Option<String>,
 }
@@ -38,6 +48,7 @@ impl Page {
             back: String::new(),
             button,
             reason: true,
+            reason_needed: false,
             abandon: false,
             to: None,
         }
@@ -131,12 +142,7 @@ pub async fn abort(
     Path(id): Path<String>,
     Posted(Reason { reason, .. }): Posted<Reason>,
 ) -> Result<Redirect> {
-    let mut tx = web.pool.begin().await?;
-    let row = intent::deployment(&mut tx, &id).await?;
-    intent::steer(&mut tx, &row, &person, Steer::Abort, &reason).await?;
-    tx.commit().await?;
-    web.wakes.engine();
-    Ok(Redirect::to(&format!("/deployments/{}", row.id())))
+    do_it(&web, &person, &id, Steer::Abort { reason }).await
 }
 
 #[derive(Deserialize)]

@@ -7,6 +7,7 @@ use crate::auth::{Operator, Person, Posted, Viewer};
 use crate::error::{Error, Result};
 use crate::extract::Path;
 use crate::headers::Nonce;
+use crate::intent::approving::{self, Answer, Seen};
 use crate::intent::{self, Steer};
 use crate::shell::Shell;
 use crate::words::monitor::Watch;
@@ -56,6 +57,9 @@ async fn page(web: &Web, person: &Person, nonce: Nonce, id: &str) -> Result<Page
 #[derive(Deserialize)]
 pub struct Wanted {
     wanted: String,
+    /// The step that was on the page, for a promotion.
+    #[serde(default)]
+    step: String,
 }
 
 /// What can be taken back at once needs no page that asks again.
@@ -63,18 +67,73 @@ pub async fn steer(
     State(web): State<Web>,
     Operator(person): Operator,
     Path(id): Path<String>,
-    Posted(Wanted { wanted }): Posted<Wanted>,
+    Posted(Wanted { wanted, step }): Posted<Wanted>,
 ) -> Result<Redirect> {
     let wanted = match wanted.as_str() {
         "pause" => Steer::Pause,
         "resume" => Steer::Resume,
+        // What is no number is no step of this plan either.
+        "promote" => Steer::Promote { full: false, step: Some(step.parse().unwrap_or(0)) },
         other => {
             return Err(Error::bad_request(format!("'{other}' cannot be done"), "use the buttons"));
         }
     };
+    do_it(&web, &person, &id, wanted).await
+}
+
+pub async fn retry(
+    State(web): State<Web>,
+    Operator(person): Operator,
+    Path((id, host)): Path<(String, String)>,
+    Posted(Nothing {}): Posted<Nothing>,
+) -> Result<Redirect> {
+    do_it(&web, &person, &id, Steer::Retry { host }).await
+}
+
+/// A button without a choice.
+#[derive(Deserialize)]
+pub struct Nothing {}
+
+/// Records the wish and shows the deployment again.
+pub async fn do_it(web: &Web, person: &Person, id: &str, wanted: Steer) -> Result<Redirect> {
+    let mut tx = web.pool.begin().await?;
+    let row = intent::deployment(&mut tx, id).await?;
+    intent::steer(&mut tx, &row, person, wanted, web.lease.silent_for_max).await?;
+    tx.commit().await?;
+    web.wakes.engine();
+    Ok(Redirect::to(&format!("/deployments/{}", row.id())))
+}
+
+/// An answer to an approval, with what was on the page: an older page decides nothing.
+#[derive(Deserialize)]
+pub struct Decision {
+    answer: String,
+    step: String,
+    generation: String,
+    plan: String,
+    bundle: String,
+    #[serde(default)]
+    comment: String,
+}
+
+pub async fn decide(
+    State(web): State<Web>,
+    Operator(person): Operator,
+    Path(id): Path<String>,
+    Posted(decision): Posted<Decision>,
+) -> Result<Redirect> {
+    let seen = Seen {
+        // What is no number was never on a page.
+        step: decision.step.parse().unwrap_or(0),
+        generation: decision.generation.parse().unwrap_or(0),
+        plan: decision.plan,
+        bundle: decision.bundle,
+    };
+    let approved = decision.answer == "approve";
+    let answer = Answer { seen: &seen, approved, comment: &decision.comment };
     let mut tx = web.pool.begin().await?;
     let row = intent::deployment(&mut tx, &id).await?;
-    intent::steer(&mut tx, &row, &person, wanted, "").await?;
+    approving::decide(&mut tx, &row, &person, &answer).await?;
     tx.commit().await?;
     web.wakes.engine();
     Ok(Redirect::to(&format!("/deployments/{}", row.id())))

@@ -1,12 +1,14 @@
 //! A deployment as it is printed.
 
 use crate::auth::Person;
+use crate::intent::approving::{self, Seen};
 use crate::pages::lines::{Why, aggregate, whys};
 use crate::words;
 use crate::words::monitor::Watch;
 use crate::words::status::{Mark, mark};
 use crate::words::time::{Moment, full, rough};
-use pipelines::deploy::{Phase, Plan, State, Work};
+use pipelines::deploy::people::{self, Retry};
+use pipelines::deploy::{Phase, Plan, State, Step, Work};
 use pipelines::ids::RunId;
 use pipelines::protocol::task::Purpose;
 use pipelines::time::Timestamp;
@@ -25,6 +27,9 @@ pub struct View {
     pub run: Option<String>,
     pub whys: Vec<Why>,
     pub steering: Option<Steering>,
+    pub question: Option<Question>,
+    /// Who let it start although the calendar was against it, and why.
+    pub overridden: Option<String>,
     pub strategy: Option<String>,
     pub digest: String,
     pub steps: Vec<StepView>,
@@ -39,6 +44,17 @@ pub struct View {
 pub struct Steering {
     pub is_paused: bool,
     pub may_abort: bool,
+    /// The step whose hold can be ended, counted from 1.
+    pub promotes: Option<usize>,
+    /// Holds are still to come.
+    pub may_promote_all: bool,
+    pub may_override: bool,
+}
+
+/// What there is to agree to.
+pub struct Question {
+    pub seen: Seen,
+    pub next: Vec<String>,
 }
 
 /// A monitor, or the judge.
@@ -63,6 +79,8 @@ pub struct HostCell {
     pub message: Option<String>,
     pub doing: Option<String>,
     pub logs: Vec<LogLink>,
+    pub may_retry: bool,
+    pub may_exclude: bool,
 }
 
 pub struct LogLink {
@@ -87,10 +105,16 @@ impl View {
         let (plan, state) =
             (row.plan.as_ref().map(|plan| &plan.0), row.state.as_ref().map(|state| &state.0));
         let is_over = row.finished_at.is_some() || state.is_some_and(|s| s.phase.is_final());
-        let (steps, hosts) = match (plan, state) {
+        let (steps, mut hosts) = match (plan, state) {
             (Some(plan), Some(state)) => (steps(plan, state), hosts(plan, state, tasks, now)),
             _ => (Vec::new(), Vec::new()),
         };
+        let may_steer = !is_over && person.may(Role::Operator);
+        if !may_steer {
+            hosts.iter_mut().for_each(|host| (host.may_retry, host.may_exclude) = (false, false));
+        }
+        let asked = approving::asked(row).filter(|_| may_steer).zip(plan.zip(state));
+        let overridden = state.and_then(|state| state.overridden.as_ref());
         let lines = words::history::of_deployment(history, plan).into_iter();
         let history = lines.map(|line| EventView {
             at: full(line.at),
@@ -107,7 +131,12 @@ impl View {
             created: Moment::new(Timestamp(row.created_at), now),
             run: row.run_id.map(|id| RunId(id).to_string()),
             whys: whys(&row.waiting, now),
-            steering: (!is_over && person.may(Role::Operator)).then(|| steering(state)),
+            steering: may_steer.then(|| steering(row)),
+            question: asked
+                .map(|(seen, (plan, state))| Question { seen, next: approving::next(plan, state) }),
+            overridden: overridden.map(|it| {
+                format!("Let through the group's windows and freezes by {}: {}", it.by, it.reason)
+            }),
             strategy: plan.map(|plan| plan.strategy.clone()),
             digest: row.revision.bundle.digest.short().to_owned(),
             legend: legend(&hosts),
@@ -140,11 +169,25 @@ impl View {
     }
 }
 
-fn steering(state: Option<&State>) -> Steering {
-    let phase = state.map(|state| state.phase);
+fn steering(row: &Row) -> Steering {
+    let (Some(plan), Some(state)) = (&row.plan, &row.state) else {
+        return Steering {
+            is_paused: false,
+            may_abort: true,
+            promotes: None,
+            may_promote_all: false,
+            may_override: false,
+        };
+    };
+    let held = |step: &Step| matches!(step, Step::Hold { .. } | Step::Retire { .. });
+    let holds = plan.steps.iter().skip(state.step).any(held);
+    let waits = row.waiting.iter().any(|waiting| waiting.whom == people::THE_CALENDAR);
     Steering {
-        is_paused: state.is_some_and(|state| state.paused.is_some()),
-        may_abort: matches!(phase, None | Some(Phase::Queued | Phase::Running)),
+        is_paused: state.paused.is_some(),
+        may_abort: matches!(state.phase, Phase::Queued | Phase::Running),
+        promotes: people::may_promote(plan, state, false).is_ok().then_some(state.step + 1),
+        may_promote_all: holds && people::may_promote(plan, state, true).is_ok(),
+        may_override: waits && people::may_override(plan, state).is_ok(),
     }
 }
 
@@ -175,7 +218,11 @@ fn hosts(plan: &Plan, state: &State, tasks: &[tasks::Row], now: Timestamp) -> Ve
             Some(Work { purpose: Purpose::Rollback, .. }) => format!("{wanted} → {prior}"),
             None => serves.map_or(unknown, |revision| revision.label.as_str()).to_owned(),
         };
+        // Whether the agent speaks is looked at when somebody wants it.
+        let retry = Retry { host: planned.id, alive: true };
         Some(HostCell {
+            may_retry: people::may_retry(plan, state, retry).is_ok(),
+            may_exclude: people::may_exclude(plan, state, planned.id).is_ok(),
             name: planned.name.clone(),
             mark: mark(host.status(planned).as_str(), false),
             serves,

@@ -8,7 +8,7 @@ use crate::words::status::{Mark, mark};
 use crate::words::time::{Moment, full, rough};
 use crate::words::{self, history::Line};
 use pipelines::protocol::task::TaskKey;
-use pipelines::run::{self, ActionState};
+use pipelines::run::{self, ActionState, frozen};
 use pipelines::spec::pipeline::{Action, Stage};
 use pipelines::time::Timestamp;
 use store::logs::Logs;
@@ -28,6 +28,7 @@ pub struct View {
     pub whys: Vec<Why>,
     pub cause: Option<Cause>,
     pub may_stop: bool,
+    pub may_override: bool,
     pub csrf: String,
     pub stages: Vec<StageView>,
     pub history: Vec<Event>,
@@ -106,6 +107,8 @@ impl View {
             whys: whys(&row.waiting, now),
             cause: None,
             may_stop: !is_over && person.may(Role::Developer),
+            may_override: frozen(&row.spec, &row.state, now).is_some()
+                && person.may(Role::Operator),
             csrf: person.csrf().to_owned(),
             stages: stages.collect(),
             history: words::history::of_run(history).into_iter().map(Event::from).collect(),

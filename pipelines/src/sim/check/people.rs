@@ -1,0 +1,41 @@
+//! Whether people are heard: aborts, pauses, approvals, and the calendar that yields to them.
+
+use super::Found;
+use crate::deploy::{Event, Phase, State};
+use crate::protocol::task::Purpose;
+use crate::sim::play::Play;
+
+/// I18, that a stale page decides nothing, and that the calendar yields to people.
+pub(super) fn heard(play: &Play<'_>, before: &State, event: &Event, found: &mut Found) {
+    let after = &play.state;
+    if play.plan.purpose == Purpose::Rollback {
+        let held = after.phase == Phase::Queued && after.paused.is_none();
+        found.must(!held, "calendar", "a rollback waited for the calendar");
+    }
+    match event {
+        Event::Abort { .. } => {
+            let open = matches!(before.phase, Phase::Queued | Phase::Running);
+            let stopped = !matches!(after.phase, Phase::Queued | Phase::Running);
+            found.must(!open || stopped, "I18", "an abort was not obeyed");
+        }
+        Event::Pause { .. } => {
+            let heard = after.paused.is_some() || after.phase.is_final();
+            found.must(heard, "I17", "a pause was not heard");
+        }
+        Event::Override { .. } => {
+            let held = after.phase == Phase::Queued && after.paused.is_none();
+            found.must(!held, "calendar", "an override was not heard");
+        }
+        Event::Decide { generation, .. } if *generation != before.generation => {
+            let same = before.approved_by == after.approved_by;
+            found.must(same, "approval", "a stale page approved something");
+        }
+        _ => {}
+    }
+}
+
+/// Whether it stays in the queue until a time that is known, so that somebody has to look then.
+pub(super) fn is_waited_out(play: &Play<'_>) -> bool {
+    let bound = play.plan.purpose == Purpose::Forward && play.state.overridden.is_none();
+    bound && play.facts.closed.as_ref().is_some_and(|closed| closed.until.is_some())
+}
