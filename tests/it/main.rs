@@ -5,6 +5,7 @@ mod behind_a_balancer;
 mod controller_dies;
 mod delivery;
 mod host_in_trouble;
+mod plans;
 mod push_to_deployed;
 mod refused;
 mod two_controllers;

@@ -13,6 +13,8 @@ mod health;
 mod intent;
 mod live;
 mod pages;
+mod questions;
+mod revision;
 mod shell;
 #[cfg(test)]
 mod tests;

@@ -37,6 +37,8 @@ pub struct HostRow {
     pub good: Option<Json<Revision>>,
     /// What the group's balancer was last proved to send it.
     pub lane: Option<Json<Lane>>,
+    /// When that was noted.
+    pub lane_at: Option<i64>,
     /// A deployment of this group made it.
     pub instance: bool,
     /// As it was seen when it joined.
@@ -100,6 +102,7 @@ pub async fn hosts(
                 agents.seen_at > now() - $2 * interval '1 millisecond' as alive,
                 ms(agents.seen_at) as seen_at,
                 group_hosts.serving, group_hosts.revision, group_hosts.good, group_traffic.lane,
+                ms(group_traffic.updated_at) as lane_at,
                 agents.made_in is not distinct from $1 as instance, agents.address
          from agents
          left join group_hosts

@@ -6,6 +6,7 @@ use super::event::{Facts, MonitorState};
 use super::faults;
 use super::forward;
 use super::host::{App, Stage};
+use super::outlook;
 use super::plan::Plan;
 use super::state::{Cause, Phase, State};
 use super::turn::Turn;
@@ -75,38 +76,16 @@ impl Turn<'_> {
 
     /// Better to find a silent agent now than after half the group was changed.
     fn refusal(&mut self) -> Option<String> {
-        if self.plan.hosts.is_empty() {
-            let text = "no host matches the group's selector; tag hosts, or correct the selector";
-            return Some(text.to_owned());
+        let (plan, facts) = (self.plan, self.facts);
+        let refused = outlook::refusal(plan, |id| facts.is_alive(id));
+        if refused.is_some() || !plan.host.skip_offline {
+            return refused;
         }
-        if let Some(router) = &self.plan.router
-            && !self.facts.is_alive(router.agent)
-        {
-            let name = &router.name;
-            return Some(format!(
-                "the agent {name} beside the balancer is silent; nothing was touched. Bring it back"
-            ));
+        for host in outlook::silent(plan, |id| facts.is_alive(id)) {
+            faults::skip_silent(self, host.id);
         }
-        let plan = self.plan;
-        let silent =
-            plan.hosts.iter().filter(|host| !host.provisioned && !self.facts.is_alive(host.id));
-        let silent: Vec<(AgentId, &str)> =
-            silent.map(|host| (host.id, host.name.as_str())).collect();
-        if plan.host.skip_offline {
-            for (id, _) in silent {
-                faults::skip_silent(self, id);
-            }
-            let left = self.state.hosts.values().any(|host| host.excluded.is_none());
-            return (!left).then(|| "every agent of the group is silent".to_owned());
-        }
-        let names: Vec<&str> = silent.iter().map(|(_, name)| *name).collect();
-        (!names.is_empty()).then(|| {
-            format!(
-                "the agent is silent on {}; nothing was touched. Bring it back or take the host out of \
-                 the group",
-                names.join(", ")
-            )
-        })
+        let left = self.state.hosts.values().any(|host| host.excluded.is_none());
+        (!left).then(|| "every agent of the group is silent".to_owned())
     }
 
     fn run(&mut self) {

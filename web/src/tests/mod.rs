@@ -3,6 +3,7 @@
 mod api;
 mod doors;
 mod pages;
+mod plans;
 pub mod sample;
 pub mod server;
 mod showcase;
