@@ -82,7 +82,7 @@ async fn a_plan_finds_the_clash_and_drift_finds_the_hand() {
     assert_eq!((done.code, world.versions()), (Some(0), vec!["v2".to_owned(), "v2".to_owned()]));
     let back = pipectl(&world, &["rollback", "production", "--plan"]).await;
     assert_eq!(back.code, Some(0), "{}", back.text);
-    assert!(back.text.starts_with("Rollback of "), "{}", back.text);
+    assert!(back.text.starts_with("Rollback of production to "), "{}", back.text);
     assert!(back.text.contains("- /srv/shop/motd"), "v1 had none:\n{}", back.text);
     assert_eq!(world.versions(), ["v2", "v2"], "a plan is no rollback");
 

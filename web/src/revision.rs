@@ -7,7 +7,6 @@ use crate::intent;
 use pipelines::ids::DeploymentId;
 use pipelines::protocol::task::{Purpose, Revision};
 use pipelines::spec::pipeline::Work;
-use store::objects::ObjectError;
 use store::{PgConnection, artifacts, deployments, groups};
 
 /// A digest may be cut to this many digits.
@@ -53,7 +52,6 @@ pub async fn find(
             format!("the artifact of {} is not kept any more", revision.label),
             "build it again: 'pipectl run PIPELINE --commit COMMIT'",
         )),
-        Err(ObjectError::Store(error)) => Err(Error::internal(error)),
         Err(error) => Err(Error::internal(error)),
     }
 }

@@ -60,6 +60,7 @@ pub struct Weight {
 pub struct Host {
     pub name: String,
     pub zone: Option<String>,
+    pub alive: bool,
     pub serves: Option<String>,
     pub will_serve: Option<String>,
     pub weight: Option<u16>,

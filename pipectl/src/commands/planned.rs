@@ -28,11 +28,12 @@ pub async fn show(context: &Context<'_>, group: &str, wanted: Value) -> Result<E
 
 fn text(painter: Painter, plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
-    let verb = if plan.purpose == "rollback" { "Rollback" } else { "Deployment" };
     let (group, label) = (clean(&plan.group), clean(&plan.revision.revision.label));
-    lines.push(
-        painter.strong(&format!("{verb} of {label} to {group} ({})", clean(&plan.application))),
-    );
+    let title = match plan.purpose.as_str() {
+        "rollback" => format!("Rollback of {group} to {label}"),
+        _ => format!("Deployment of {label} to {group}"),
+    };
+    lines.push(painter.strong(&format!("{title} ({})", clean(&plan.application))));
     lines.push(list(head(plan)));
     if let Some(refused) = &plan.refused {
         lines.push(String::new());
@@ -167,7 +168,8 @@ fn files(host: &Host) -> String {
         return match host.asked.as_str() {
             "new" => "○ made for it".to_owned(),
             "unchanged" => "○ stay as they are".to_owned(),
-            "silent" => "‖ its agent did not answer".to_owned(),
+            "silent" if host.alive => "‖ no answer in time; it may be busy".to_owned(),
+            "silent" => "‖ its agent is silent".to_owned(),
             "failed" => format!("✗ {}", clean(host.message.as_deref().unwrap_or("it cannot say"))),
             _ => "○ not asked".to_owned(),
         };
@@ -226,10 +228,10 @@ fn changes(painter: Painter, preview: &Preview) -> Vec<String> {
         lines.push(list(rows));
     }
     for clash in &preview.clashes {
-        lines.push(list(vec![vec![painter.bad("  clash:"), clean(clash)]]));
+        lines.push(list(vec![vec![painter.bad("clash:"), clean(clash)]]));
     }
     for warning in &preview.warnings {
-        lines.push(list(vec![vec![painter.wait("  warning:"), clean(warning)]]));
+        lines.push(list(vec![vec![painter.wait("warning:"), clean(warning)]]));
     }
     lines
 }
@@ -262,8 +264,7 @@ fn verdict(painter: Painter, plan: &Plan) -> String {
     }
     if plan.clashing > 0 {
         let text = format!(
-            "It would fail on {} for the clashes above, before the running application is touched. Nothing \
-             was touched now.",
+            "It would fail on {} for the clashes above, before what runs is touched. Nothing was touched.",
             hosts(plan.clashing)
         );
         return painter.bad(&text);

@@ -346,3 +346,57 @@ async fn drift_is_reported_host_by_host() {
     let unknown = server.post(path, &token, json!({"host": "host-9"})).await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn a_plan_behind_a_balancer_says_weights_and_how_old_they_are() {
+    let group = "version: 1
+group: production
+application: shop
+hosts: {tags: {role: web}}
+strategy: {canary: {steps: [{weight: 25, hold: 5m}]}}
+router: {haproxy: {agent: lb, backend: shop, socket: /run/haproxy.sock}}
+";
+    let (server, token, hosts) = installation(group).await;
+    let first =
+        Revision { bundle: artifact(&server, "first").await, ..sample::revision('a', "a1 First") };
+    serves(&server, &hosts, &first).await;
+    let path = "/api/v1/groups/production/plan";
+    let none = server.post(path, &token, json!({})).await;
+    let message = none.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("`router` names the agent lb, and there is none"), "{message}");
+
+    let lb = join(&server, "lb").await;
+    let mut conn = server.app.pool.acquire().await.unwrap();
+    let row = groups::by_name(&mut conn, "production").await.unwrap().unwrap();
+    for host in hosts.iter().chain([&lb]) {
+        let lane = pipelines::deploy::Lane::In { weight: 50 };
+        groups::record_traffic(&mut conn, row.id, *host, lane).await.unwrap();
+    }
+    drop(conn);
+    let mut all = hosts.clone();
+    all.push(lb);
+    let agents = play(server.app.pool.clone(), all.clone(), |_, task| {
+        let Work::Preview(deploy) = &task.work else { panic!("no preview: {task:?}") };
+        assert_eq!(deploy.parts.len(), 6, "the parts around the balancer are looked at too");
+        said(Answer::Preview(Preview::default()))
+    });
+    let (answer, _) = tokio::join!(server.post(path, &token, json!({})), agents);
+    let plan = answer.json();
+    assert_eq!(plan["notes"], json!([]), "it was noted just now");
+    assert_eq!(plan["hosts"][0]["weight"], 50);
+    assert_eq!(plan["least_secs"], 300);
+    let shifts: Vec<&Value> = plan["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|step| !step["weights"].as_array().unwrap().is_empty())
+        .collect();
+    assert_eq!(shifts.len(), 2, "{plan}");
+    let weights = |step: &Value| -> Vec<u64> {
+        let hosts = step["weights"].as_array().unwrap().iter();
+        hosts.map(|host| host["weight"].as_u64().unwrap()).collect()
+    };
+    let canary = weights(shifts[0]);
+    assert_eq!(canary[0] * 3, canary[1..].iter().sum::<u64>(), "a quarter: {canary:?}");
+    assert_eq!(weights(shifts[1]), [50, 50, 50, 50], "then what they had");
+}

@@ -90,7 +90,7 @@ fn who_did_not_answer_is_not_said_to_be_fine() {
         status: "running".to_owned(),
     });
     let text = shown(&plan);
-    assert!(text.contains("‖ its agent did not answer"), "{text}");
+    assert!(text.contains("‖ its agent is silent"), "{text}");
     assert!(text.contains("1 host did not answer. Nothing was touched."), "{text}");
     assert!(text.contains("it would wait for d-3, which is running"), "{text}");
     plan.refused = Some("the agent is silent on host-1; nothing was touched".to_owned());

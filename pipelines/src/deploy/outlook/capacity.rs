@@ -114,7 +114,7 @@ fn floor(group: &Group, plan: &Plan, numbers: &Numbers<'_>) -> String {
     format!("{}; {stays} ({why}), {so}", hosts(total))
 }
 
-/// `4 batches: 1, then 2 × 2 hosts, then 1`.
+/// `3 batches of 2`, or `4 batches: 1, then 2 times 2, then 1`.
 fn batches(plan: &Plan, numbers: &Numbers<'_>) -> Option<String> {
     let mut runs: Vec<(String, u32)> = Vec::new();
     let mut all = 0;
@@ -134,12 +134,17 @@ fn batches(plan: &Plan, numbers: &Numbers<'_>) -> Option<String> {
     if runs.is_empty() {
         return None;
     }
-    let runs: Vec<String> = runs
-        .into_iter()
-        .map(|(text, times)| if times == 1 { text } else { format!("{times} times {text}") })
-        .collect();
     let word = if all == 1 { "batch" } else { "batches" };
-    let mut text = format!("{all} {word}: {}", runs.join(", then "));
+    let mut text = match runs.as_slice() {
+        [(size, _)] => format!("{all} {word} of {size}"),
+        runs => {
+            let runs = runs.iter().map(|(text, times)| match times {
+                1 => text.clone(),
+                times => format!("{times} times {text}"),
+            });
+            format!("{all} {word}: {}", runs.collect::<Vec<_>>().join(", then "))
+        }
+    };
     if numbers.leaves && numbers.room < numbers.width {
         text.push_str(&format!(
             "; of a batch only {} may be out at once, the others wait for them",
@@ -207,12 +212,16 @@ fn going_back(plan: &Plan) -> Option<String> {
     let reasons = [(failure, "a failure"), (alarm, "an alarm"), (stop, "a stop")];
     let reasons: Vec<&str> =
         reasons.iter().filter(|(on, _)| *on).map(|(_, reason)| *reason).collect();
-    let limits = &plan.limits;
+    let reasons = match reasons.as_slice() {
+        [all @ .., last] if !all.is_empty() => format!("{} or {last}", all.join(", ")),
+        one => one.concat(),
+    };
+    let (limits, total) = (&plan.limits, count(&plan.hosts));
+    let room = total.saturating_sub(limits.rollback_min_healthy).max(1);
     Some(format!(
-        "after {} every changed host returns to its earlier revision, {} at a time, with at least {} in \
-         service",
-        reasons.join(" or "),
-        limits.rollback_width.min(count(&plan.hosts)),
+        "after {reasons} every changed host returns to its earlier revision, {} at a time, with at least \
+         {} in service",
+        limits.rollback_width.min(room),
         limits.rollback_min_healthy
     ))
 }

@@ -54,6 +54,14 @@ fn batches_are_counted_and_a_floor_that_narrows_them_is_said() {
     let wide = group(rolling(2), None);
     let plan = plan_for(&wide, &fleet(6), "v2");
     assert_eq!(capacity(&wide, &plan)[1], "4 batches: 1, then 2 times 2, then 1");
+    let single = group(rolling(1), None);
+    let said = capacity(&single, &plan_for(&single, &fleet(3), "v2"));
+    assert_eq!(said[1], "3 batches of 1");
+    let last = said.last().unwrap();
+    assert!(
+        last.ends_with("its earlier revision, 2 at a time, with at least 1 in service"),
+        "{last}"
+    );
     let narrow = group(rolling(3), Some(Amount::Count(5)));
     let plan = plan_for(&narrow, &fleet(6), "v2");
     let said = capacity(&narrow, &plan);
