@@ -1,6 +1,8 @@
 //! Plans as people read them.
 
+use super::files::PATHS_MAX;
 use super::*;
+use crate::answer::plan::Change;
 use serde_json::json;
 
 fn host(name: &str, preview: Value) -> Value {

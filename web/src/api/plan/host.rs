@@ -20,7 +20,7 @@ pub struct HostBody {
     prior: Option<String>,
     /// As it was noted last; null where there is no router or nothing was noted.
     weight: Option<u16>,
-    /// answered, failed, silent, new, unchanged, not-asked
+    /// answered, failed, silent, new, retired, unchanged, not-asked
     pub asked: &'static str,
     /// Why its agent could not say.
     pub message: Option<String>,
@@ -124,6 +124,7 @@ impl HostBody {
             Some(Reply::Failed(why)) => (asked, message) = ("failed", Some(why.clone())),
             Some(Reply::Silent) => asked = "silent",
             None if planned.provisioned => asked = "new",
+            None if !installed && retired => asked = "retired",
             None if !installed => asked = "unchanged",
             None if !outlook.alive.contains(&planned.id) => asked = "silent",
             None => {}
