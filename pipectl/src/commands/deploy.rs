@@ -10,9 +10,9 @@ use serde_json::json;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  pipectl deploy production --revision r-12 --plan      what it would do, host by host; touches nothing
+  pipectl deploy production --revision r-12 --plan     touches nothing, says what it would do
   pipectl deploy production --revision r-12 --watch
-  pipectl deploy production                             the revision the group is on, everywhere again")]
+  pipectl deploy production                            once more what the group is on")]
 pub struct Arguments {
     /// The deployment group.
     #[arg(value_parser = target::name)]

@@ -62,8 +62,11 @@ pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit> {
         return Ok(Exit::Failed);
     }
     if !drift.hosts.is_empty() && drift.silent == drift.hosts.len() {
+        // The answer is printed already; in JSON there is no room for a second one.
         let help = "bring their agents back: 'pipectl hosts' says since when they are silent";
-        return Err(Failure::failed(format!("no host of {} answered", drift.group), help));
+        let message = format!("no host of {} answered", drift.group);
+        output.failure_note(&Failure::failed(message, help));
+        return Ok(Exit::Failed);
     }
     Ok(Exit::Done)
 }

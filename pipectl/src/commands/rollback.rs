@@ -11,7 +11,7 @@ use serde_json::json;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   pipectl rollback production --to d-3 --watch
-  pipectl rollback production --plan                    what it would do, host by host; touches nothing")]
+  pipectl rollback production --plan     touches nothing, says what it would do")]
 pub struct Arguments {
     /// The deployment group.
     #[arg(value_parser = target::name)]
