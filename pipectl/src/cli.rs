@@ -1,9 +1,9 @@
 //! The list of verbs. Arguments and examples of each are beside its code.
 
 use crate::commands::{
-    agent, agents, apply, approve, completions, deployments, explain, hosts, import, join_token,
-    lint, list, login, logs, monitor, rollback, run, runs, schema, simulate, spec, status, steer,
-    stop, watch, webhook, whoami,
+    agent, agents, apply, approve, completions, deploy, deployments, drift, explain, hosts, import,
+    join_token, lint, list, login, logs, monitor, rollback, run, runs, schema, simulate, spec,
+    status, steer, stop, watch, webhook, whoami,
 };
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -132,6 +132,10 @@ pub enum Command {
     Exclude(steer::Exclude),
     /// Go on with a deployment or a run although a window or a freeze is against it.
     Override(steer::Override),
+    /// Bring a revision that was built or deployed before to a group's hosts.
+    Deploy(deploy::Arguments),
+    /// Which files on a group's hosts are not what was installed.
+    Drift(drift::Arguments),
     /// Bring a group back to an earlier revision.
     Rollback(rollback::Arguments),
     /// Hosts and what they serve.

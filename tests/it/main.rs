@@ -7,6 +7,7 @@ mod delivery;
 mod host_in_trouble;
 mod joining;
 mod people_steer;
+mod plans;
 mod push_to_deployed;
 mod refused;
 mod two_controllers;

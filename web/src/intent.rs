@@ -207,13 +207,21 @@ pub async fn roll_back(
     let target = rollback_target(conn, group, to).await?;
     let (by, purpose) = (person.name(), Purpose::Rollback);
     let order = deployments::Order { group: group.id, revision: &target, purpose, by, run: None };
-    match deployments::create(conn, &order).await? {
-        Ok(id) => Ok((id, target)),
-        Err(Rejected { by }) => Err(Error::conflict(
+    Ok((self::order(conn, group, &order).await?, target))
+}
+
+/// Creates a deployment, if the group takes one now. Wake the engine after the commit.
+pub async fn order(
+    conn: &mut PgConnection,
+    group: &groups::Row,
+    order: &deployments::Order<'_>,
+) -> Result<DeploymentId> {
+    deployments::create(conn, order).await?.map_err(|Rejected { by }| {
+        Error::conflict(
             format!("{by} is unfinished in {}, and it rejects newer deployments", group.name),
             "wait for its end",
-        )),
-    }
+        )
+    })
 }
 
 /// The revision [`roll_back`] would order.

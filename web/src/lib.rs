@@ -14,6 +14,8 @@ mod install;
 mod intent;
 mod live;
 mod pages;
+mod questions;
+mod revision;
 mod shell;
 #[cfg(test)]
 mod tests;

@@ -3,16 +3,15 @@
 
 use super::{Effects, Engine};
 use anyhow::Result;
-use pipelines::deploy::strategy::{Fleet, Member, PlanError, new_hosts};
-use pipelines::deploy::{Lane, PlanRouter, Unread};
+use pipelines::deploy::strategy::{Fleet, Member, PlanError};
+use pipelines::deploy::{Lane, Unread};
 use pipelines::ids::{AgentId, DeploymentId};
 use pipelines::protocol::answer::{Answer, Check, Routed};
 use pipelines::protocol::report::Outcome;
 use pipelines::protocol::route::{Observe, Traffic};
-use pipelines::protocol::task::{Purpose, Work};
-use pipelines::spec::group::{Group, Provider};
+use pipelines::protocol::task::Work;
+use pipelines::spec::group::Provider;
 use pipelines::time::{Millis, Timestamp};
-use std::collections::BTreeMap;
 use store::deployments::Row;
 use store::groups::{self, HostRow};
 use store::tasks::{self, New};
@@ -22,8 +21,6 @@ use store::{PgConnection, agents, deployments, instances};
 const FRESH: Millis = Millis::from_secs(10);
 /// How long a balancer may take to say it.
 const SURVEY_TIMEOUT: Millis = Millis::from_secs(20);
-/// The balancer's own check is given at least this long.
-const READY_MIN: Millis = Millis::from_secs(30);
 
 /// Whether the fleet is known well enough to plan with.
 pub(super) enum Known {
@@ -56,17 +53,19 @@ pub(super) async fn look(
         None => None,
         Some(router) => match agents::by_name(conn, router.balancer.agent(), silence).await? {
             Some((agent, alive, _)) => Some(Beside { agent, alive }),
-            None => return Ok(Known::No(no_agent("router", router.balancer.agent()))),
+            None => {
+                return Ok(Known::No(store::fleet::no_agent("router", router.balancer.agent())));
+            }
         },
     };
-    let members = members(group, hosts);
+    let members = store::fleet::members(group, hosts);
     let new = match announce(conn, row, group, members.len(), silence).await? {
         Ok(new) => new,
         Err(error) => return Ok(Known::No(error)),
     };
     let mut fleet = Fleet { members, new, router: None };
     let Some(beside) = beside else { return Ok(Known::Fleet(Box::new(fleet))) };
-    fleet.router = router(spec, beside.agent, &fleet.members);
+    fleet.router = store::fleet::router(spec, beside.agent, &fleet.members);
     // A silent one is said by the engine, in its own words.
     if !may_start || !beside.alive {
         return Ok(Known::Fleet(Box::new(fleet)));
@@ -87,71 +86,11 @@ pub(super) async fn look(
             note(conn, group, &fleet.members, &routed).await?;
             deployments::surveyed(conn, row.id()).await?;
             *hosts = groups::hosts(conn, group.id, silence).await?;
-            fleet.members = self::members(group, hosts);
-            fleet.router = router(spec, beside.agent, &fleet.members);
+            fleet.members = store::fleet::members(group, hosts);
+            fleet.router = store::fleet::router(spec, beside.agent, &fleet.members);
             Ok(Known::Fleet(Box::new(fleet)))
         }
     }
-}
-
-fn no_agent(key: &str, name: &str) -> PlanError {
-    PlanError(format!(
-        "`{key}` names the agent {name}, and there is none of that name; join one there, or correct the \
-         group"
-    ))
-}
-
-/// The hosts of the group as they stand now.
-pub(super) fn members(group: &groups::Row, hosts: &[HostRow]) -> Vec<Member> {
-    let selected = hosts
-        .iter()
-        .filter(|host| host.state == "active" && group.spec.0.hosts.matches(&host.tags.0));
-    // A host that is new to the group returns to what the group is on.
-    let base = group.base.as_ref().map(|base| base.0.clone());
-    let has_router = group.spec.0.router.is_some();
-    selected
-        .map(|host| Member {
-            id: AgentId(host.id),
-            name: host.name.clone(),
-            tags: host.tags.0.clone(),
-            alive: host.alive,
-            serving: host.revision.as_ref().map(|revision| revision.0.clone()),
-            good: host.good.as_ref().map(|good| good.0.clone()).or_else(|| base.clone()),
-            lane: match &host.lane {
-                _ if !has_router => Lane::Direct,
-                Some(lane) => lane.0,
-                None => Lane::Unknown,
-            },
-            answers: host.serving.is_none() && host.answers,
-            instance: host.instance,
-        })
-        .collect()
-}
-
-fn router(spec: &Group, agent: AgentId, members: &[Member]) -> Option<PlanRouter> {
-    let settings = spec.router.clone()?;
-    let check = settings.check;
-    let own = check.every.0 * u64::from(check.rise) * 5;
-    Some(PlanRouter {
-        agent,
-        name: settings.balancer.agent().to_owned(),
-        drain: spec.drain.timeout,
-        ready: READY_MIN.max(Millis(own)),
-        equal: usual_weight(members),
-        settings,
-    })
-}
-
-/// What most hosts in traffic have.
-fn usual_weight(members: &[Member]) -> u16 {
-    let mut counts = BTreeMap::<u16, usize>::new();
-    for member in members {
-        if let Lane::In { weight } = member.lane {
-            *counts.entry(weight).or_default() += 1;
-        }
-    }
-    let most = counts.into_iter().max_by_key(|(_, count)| *count);
-    most.map_or(PlanRouter::EQUAL, |(weight, _)| weight)
 }
 
 /// Announces the hosts the strategy wants made, once for each deployment.
@@ -163,12 +102,7 @@ async fn announce(
     silence: Millis,
 ) -> Result<Result<Vec<(AgentId, String)>, PlanError>> {
     let spec = &group.spec.0;
-    let wanted = match row.purpose() {
-        Purpose::Forward => new_hosts(spec, members) as usize,
-        // Back to a revision that proved itself, on the hosts there are.
-        Purpose::Rollback if members > 0 => 0,
-        Purpose::Rollback => new_hosts(spec, members) as usize,
-    };
+    let wanted = store::fleet::new_hosts(spec, row.purpose(), members);
     let Some(made_of) = spec.instances.as_ref().filter(|_| wanted > 0) else {
         return Ok(Ok(Vec::new()));
     };
@@ -176,7 +110,7 @@ async fn announce(
     let Provider::Docker(docker) = &made_of.provider;
     if known.len() < wanted {
         let Some((provider, ..)) = agents::by_name(conn, &docker.agent, silence).await? else {
-            return Ok(Err(no_agent("instances", &docker.agent)));
+            return Ok(Err(store::fleet::no_agent("instances", &docker.agent)));
         };
         for number in known.len() + 1..=wanted {
             let name = instance_name(&spec.name, row.id(), number);

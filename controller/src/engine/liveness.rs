@@ -5,19 +5,25 @@ use super::grace::is_outage;
 use anyhow::Result;
 use pipelines::deploy::Event;
 use pipelines::protocol::report::{ErrorCode, Outcome, TaskError};
+use pipelines::time::Millis;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use store::{agents, deployments, inbox, tasks};
 use tokio_util::sync::CancellationToken;
 
 /// A look that takes longer hangs on a connection that is dead.
 const LOOK_MAX: Duration = Duration::from_secs(30);
+/// Nobody looks for the answer to a question that is older than this.
+const QUESTION_AGE: Millis = Millis::from_minutes(60);
+/// How often old questions are removed.
+const FORGET_EVERY: Duration = Duration::from_secs(600);
 
 pub(super) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
     let pause = (engine.lease.silent_for_max.to_std() / 6)
         .clamp(Duration::from_millis(100), Duration::from_secs(5));
     let mut verdicts = BTreeMap::new();
+    let mut forget_at = Instant::now();
     loop {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -30,7 +36,23 @@ pub(super) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
             if is_outage(&error) {
                 engine.grace.begin();
             }
+        } else if Instant::now() >= forget_at {
+            forget_at = Instant::now() + FORGET_EVERY;
+            forget(&engine).await;
         }
+    }
+}
+
+/// Questions leave nothing else behind, so this may fail and be done next time.
+async fn forget(engine: &Engine) {
+    let forgotten = async {
+        let mut conn = engine.pool.acquire().await?;
+        tasks::forget_questions(&mut conn, QUESTION_AGE).await
+    };
+    match tokio::time::timeout(LOOK_MAX, forgotten).await {
+        Ok(Ok(0)) | Err(_) => {}
+        Ok(Ok(count)) => tracing::debug!(count, "old questions were removed"),
+        Ok(Err(error)) => tracing::warn!(%error, "old questions could not be removed"),
     }
 }
 

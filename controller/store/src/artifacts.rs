@@ -20,3 +20,18 @@ pub async fn by_digest(conn: &mut PgConnection, digest: &Digest) -> sqlx::Result
         .await?;
     Ok(size.map(|size| Artifact { digest: digest.clone(), size: size.unsigned_abs() }))
 }
+
+/// Artifacts whose digest begins with these hexadecimal digits, two at most: enough to see that they
+/// name one.
+pub async fn by_prefix(conn: &mut PgConnection, digits: &str) -> sqlx::Result<Vec<Artifact>> {
+    let rows: Vec<(String, i64)> = sqlx::query_as(
+        "select digest, size from artifacts where starts_with(digest, $1) order by digest limit 2",
+    )
+    .bind(digits)
+    .fetch_all(conn)
+    .await?;
+    let artifact = |(digest, size): (String, i64)| {
+        Some(Artifact { digest: digest.parse().ok()?, size: size.unsigned_abs() })
+    };
+    Ok(rows.into_iter().filter_map(artifact).collect())
+}

@@ -324,3 +324,22 @@ pub async fn good_revisions(
     .await?;
     Ok(rows.into_iter().map(|(id, Json(revision))| (DeploymentId(id), revision)).collect())
 }
+
+/// The newest revision with a digest that begins so which was ordered for the group: its label and commit
+/// are known then.
+pub async fn revision_by_digest(
+    conn: &mut PgConnection,
+    group: i64,
+    digits: &str,
+) -> sqlx::Result<Option<Revision>> {
+    let revision: Option<Json<Revision>> = sqlx::query_scalar(
+        "select revision from deployments
+         where group_id = $1 and starts_with(revision->'bundle'->>'digest', $2)
+         order by id desc limit 1",
+    )
+    .bind(group)
+    .bind(digits)
+    .fetch_optional(conn)
+    .await?;
+    Ok(revision.map(|Json(revision)| revision))
+}

@@ -39,6 +39,8 @@ pub struct HostRow {
     pub lane: Option<Json<Lane>>,
     /// The balancer found it good then, and nothing was deployed there by us since.
     pub answers: bool,
+    /// When that was noted.
+    pub lane_at: Option<i64>,
     /// A deployment of this group made it.
     pub instance: bool,
     /// As it was seen when it joined.
@@ -113,6 +115,7 @@ pub async fn hosts(
                 ms(agents.seen_at) as seen_at,
                 group_hosts.serving, group_hosts.revision, group_hosts.good, group_traffic.lane,
                 coalesce(group_traffic.answers, false) as answers,
+                ms(group_traffic.updated_at) as lane_at,
                 agents.made_in is not distinct from $1 as instance, agents.address
          from agents
          left join group_hosts

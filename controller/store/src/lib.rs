@@ -8,6 +8,7 @@ pub mod agents;
 pub mod artifacts;
 pub mod clock;
 pub mod deployments;
+pub mod fleet;
 pub mod groups;
 pub mod history;
 pub mod inbox;

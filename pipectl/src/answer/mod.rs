@@ -1,6 +1,8 @@
 //! What the server answers, as far as we print it. Unknown fields are ignored and absent ones have a
 //! default, so that a newer controller can be asked.
 
+pub mod plan;
+
 use serde::Deserialize;
 
 #[derive(Debug, Clone, Default, Deserialize)]

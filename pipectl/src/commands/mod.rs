@@ -5,7 +5,9 @@ pub mod agents;
 pub mod apply;
 pub mod approve;
 pub mod completions;
+pub mod deploy;
 pub mod deployments;
+pub mod drift;
 pub mod explain;
 mod group_file;
 pub mod hosts;
@@ -16,6 +18,8 @@ pub mod list;
 pub mod login;
 pub mod logs;
 pub mod monitor;
+mod ordered;
+mod planned;
 mod problems;
 pub mod rollback;
 pub mod run;
@@ -73,6 +77,8 @@ pub async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Approve(arguments) => approve::approve(context, arguments).await,
         Command::Reject(arguments) => approve::reject(context, arguments).await,
         Command::Deployments(arguments) => deployments::run(context, arguments).await,
+        Command::Deploy(arguments) => deploy::run(context, arguments).await,
+        Command::Drift(arguments) => drift::run(context, arguments).await,
         Command::Abort(arguments) => steer::abort(context, arguments).await,
         Command::Pause(arguments) => steer::pause(context, arguments).await,
         Command::Resume(arguments) => steer::resume(context, arguments).await,

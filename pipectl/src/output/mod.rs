@@ -10,7 +10,7 @@ mod time;
 pub use board::Board;
 pub use clean::{clean, clean_log};
 pub use colour::{Painter, status_cell};
-pub use table::table;
+pub use table::{list, table};
 pub use time::{ago, clock, rough};
 
 use crate::cli::{Format, Global};

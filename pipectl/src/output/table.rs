@@ -25,6 +25,22 @@ pub fn table(painter: Painter, head: &[&str], rows: Vec<Vec<String>>) -> String 
     text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
+/// Sentences beside their marks, the last column broken at the terminal's width; at 100 in a pipe.
+pub fn list(rows: Vec<Vec<String>>) -> String {
+    const WIDTH: u16 = 100;
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    if table.width().is_none() {
+        table.set_width(WIDTH);
+    }
+    table.add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let text = table.to_string();
+    text.lines().map(|line| format!("  {}", line.trim_end())).collect::<Vec<_>>().join("\n")
+}
+
 fn colour(text: &str) -> Option<Color> {
     Some(match text.split(' ').next()? {
         "✓" => Color::Green,

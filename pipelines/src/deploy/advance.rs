@@ -6,6 +6,7 @@ use super::event::{Facts, MonitorState};
 use super::faults;
 use super::forward;
 use super::host::{App, Stage};
+use super::outlook;
 use super::people;
 use super::plan::Plan;
 use super::state::{Cause, Phase, State};
@@ -13,6 +14,7 @@ use super::turn::Turn;
 use crate::command::Command;
 use crate::ids::AgentId;
 use crate::time::Timestamp;
+use std::collections::BTreeSet;
 
 /// Moves `state` on and adds what is to be done to `commands`.
 pub fn advance(
@@ -77,40 +79,20 @@ impl Turn<'_> {
 
     /// Better to find a silent agent now than after half the group was changed.
     fn refusal(&mut self) -> Option<String> {
-        if self.plan.hosts.is_empty() {
-            let text = "no host matches the group's selector; tag hosts, or correct the selector";
-            return Some(text.to_owned());
+        let (plan, facts) = (self.plan, self.facts);
+        // Who was left out by word need not speak.
+        let excluded = self.state.hosts.iter().filter(|(_, host)| host.excluded.is_some());
+        let excluded: BTreeSet<AgentId> = excluded.map(|(id, _)| *id).collect();
+        let speaks = |id| facts.is_alive(id) || excluded.contains(&id);
+        let refused = outlook::refusal(plan, speaks);
+        if refused.is_some() || !plan.host.skip_offline {
+            return refused;
         }
-        if let Some(router) = &self.plan.router
-            && !self.facts.is_alive(router.agent)
-        {
-            let name = &router.name;
-            return Some(format!(
-                "the agent {name} beside the balancer is silent; nothing was touched. Bring it back"
-            ));
+        for host in outlook::silent(plan, speaks) {
+            faults::skip_silent(self, host.id);
         }
-        let plan = self.plan;
-        let silent = plan.hosts.iter().filter(|host| {
-            let left_out = self.host(host.id).excluded.is_some();
-            !host.provisioned && !left_out && !self.facts.is_alive(host.id)
-        });
-        let silent: Vec<(AgentId, &str)> =
-            silent.map(|host| (host.id, host.name.as_str())).collect();
-        if plan.host.skip_offline {
-            for (id, _) in silent {
-                faults::skip_silent(self, id);
-            }
-            let left = self.state.hosts.values().any(|host| host.excluded.is_none());
-            return (!left).then(|| "every agent of the group is silent".to_owned());
-        }
-        let names: Vec<&str> = silent.iter().map(|(_, name)| *name).collect();
-        (!names.is_empty()).then(|| {
-            format!(
-                "the agent is silent on {}; nothing was touched. Bring it back or take the host out of \
-                 the group",
-                names.join(", ")
-            )
-        })
+        let left = self.state.hosts.values().any(|host| host.excluded.is_none());
+        (!left).then(|| "every agent of the group is silent".to_owned())
     }
 
     fn run(&mut self) {

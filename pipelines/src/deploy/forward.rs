@@ -1,15 +1,15 @@
 //! Going forward through the plan's steps.
 
 use super::event::{MonitorState, Verdict};
-use super::host::{App, Excluded, Fault, Host, Lane, Stage};
+use super::host::{App, Host, Lane, Stage};
 use super::people::THE_ANALYSIS;
 use super::plan::{Enter, Inconclusive, Judge, PlanHost, Share, Step};
+use super::retire;
 use super::share;
 use super::state::{Cause, Pause, Promoted};
 use super::strategy::TEST_MONITOR;
 use super::turn::{Progress, Turn};
 use crate::ids::AgentId;
-use crate::protocol::report::ErrorCode;
 use crate::protocol::route::Traffic;
 use crate::protocol::task::{Part, Purpose};
 use crate::time::{Millis, Timestamp};
@@ -37,7 +37,7 @@ pub(super) fn skip_done(turn: &mut Turn<'_>) {
                 let by_time = |after: Millis| turn.now >= turn.state.step_since + after;
                 turn.state.approved_by.is_some() || promote_after.is_some_and(by_time)
             }
-            Step::Retire { hosts, .. } => hosts.iter().all(|id| is_retired(turn, *id)),
+            Step::Retire { hosts, .. } => hosts.iter().all(|id| retire::is_retired(turn, *id)),
         };
         // While it is paused nothing ends by time alone.
         let by_time = matches!(step, Step::Hold { .. } | Step::Approve { .. });
@@ -64,7 +64,7 @@ pub(super) fn step(turn: &mut Turn<'_>) {
                 turn.state.cause = Some(Cause::ApprovalExpired);
             }
         }
-        Step::Retire { hosts, keep } => retire(turn, hosts, *keep),
+        Step::Retire { hosts, keep } => retire::retire(turn, hosts, *keep),
     }
 }
 
@@ -230,7 +230,7 @@ fn install_one(
     Progress::Working
 }
 
-fn is_promoted(turn: &Turn<'_>) -> bool {
+pub(super) fn is_promoted(turn: &Turn<'_>) -> bool {
     match turn.state.promoted {
         Promoted::No => false,
         Promoted::Step(step) => step == turn.state.step,
@@ -313,87 +313,6 @@ fn hold(turn: &mut Turn<'_>, time: Millis, judge: Option<&Judge>) {
         "a monitor had no data until the end, and no data is no success".to_owned()
     };
     turn.state.cause = Some(Cause::Analysis { reason });
-}
-
-fn is_retired(turn: &Turn<'_>, id: AgentId) -> bool {
-    let host = turn.host(id);
-    if host.work.is_some() {
-        return false;
-    }
-    let instance = turn.plan.host(id).is_some_and(|planned| planned.instance);
-    let gone = host.app == App::Absent || host.excluded.is_some();
-    let out = matches!(host.lane, Lane::Direct | Lane::Out | Lane::Gone);
-    let out = out && !host.unsettled && !host.left;
-    if instance { gone } else { out || gone }
-}
-
-fn retire(turn: &mut Turn<'_>, hosts: &[AgentId], keep: Millis) {
-    let kept = turn.now < turn.state.step_since + keep && !is_promoted(turn);
-    if kept || turn.state.paused.is_some() {
-        return;
-    }
-    if let Some(cause) = nobody_stays(turn, hosts) {
-        turn.state.cause = Some(cause);
-        return;
-    }
-    let mut moves = Moves::default();
-    for id in hosts {
-        let plan = turn.plan;
-        let Some(planned) = plan.host(*id) else { continue };
-        let host = turn.host(*id);
-        if host.work.is_some() || is_retired(turn, *id) {
-            continue;
-        }
-        if let Some(Fault::Failed { error }) = &host.fault
-            && error.code == ErrorCode::RouterFailed
-        {
-            let reason = format!("the router would not let it go: {}", error.message);
-            turn.host_mut(*id).excluded = Some(Excluded { by: "clean-up".to_owned(), reason });
-            continue;
-        }
-        let away = if planned.instance { Traffic::Gone } else { Traffic::Out };
-        let after_the_move = host.left && matches!(host.lane, Lane::Out | Lane::Gone);
-        if after_the_move && turn.facts.is_alive(*id) {
-            turn.host_mut(*id).unsettled = true;
-            turn.settle(*id, Purpose::Forward);
-            continue;
-        }
-        match host.lane {
-            Lane::In { .. }
-                if !host.left
-                    && host.fault.is_none()
-                    && turn.facts.is_alive(*id)
-                    && host.is_sound(planned) =>
-            {
-                turn.send(*id, Stage::Leaving, Purpose::Forward, &[Part::BeforeBlock]);
-            }
-            Lane::Direct | Lane::Gone if planned.instance => turn.dismiss(*id, Purpose::Forward),
-            Lane::Direct | Lane::Gone => {}
-            Lane::Out if !planned.instance => {
-                turn.settle(*id, Purpose::Forward);
-            }
-            Lane::In { .. } | Lane::Out | Lane::Unknown => moves.out.push((*id, away)),
-        }
-    }
-    moves.make(turn, Purpose::Forward);
-}
-
-/// The last look before there is no way back: those who stay have to serve.
-fn nobody_stays(turn: &Turn<'_>, leaving: &[AgentId]) -> Option<Cause> {
-    let plan = turn.plan;
-    let stays = plan.hosts.iter().filter(|planned| {
-        let host = turn.host(planned.id);
-        !leaving.contains(&planned.id) && host.app == App::New && host.excluded.is_none()
-    });
-    let (mut all, mut serving) = (0, 0);
-    for planned in stays {
-        all += 1;
-        let sound = turn.host(planned.id).is_in_service(planned);
-        serving += u32::from(sound && turn.facts.is_alive(planned.id));
-    }
-    let wanted = plan.limits.min_healthy.min(all).max(1);
-    let cause = Cause::HealthConstraints { available: serving, min_healthy: wanted };
-    (serving < wanted && !turn.facts.patient).then_some(cause)
 }
 
 /// Who a share is between: hosts on the new revision, and those in traffic on what was before.

@@ -3,7 +3,7 @@
 use super::event::SourceRevision;
 use crate::deploy::state::Overridden;
 use crate::ids::DeploymentId;
-use crate::protocol::task::Artifact;
+use crate::protocol::task::{Artifact, Revision};
 use crate::spec::pipeline::Pipeline;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -163,6 +163,18 @@ impl State {
     pub fn revision(&self, pipeline: &Pipeline) -> Option<&SourceRevision> {
         let mut actions = pipeline.stages.iter().flat_map(|stage| &stage.actions);
         actions.find_map(|action| self.actions.get(&action.name)?.revision.as_ref())
+    }
+
+    /// An artifact of this run as what is deployed: named after the run's source, or else by `number`.
+    #[must_use]
+    pub fn deployable(&self, pipeline: &Pipeline, number: i64, bundle: &Artifact) -> Revision {
+        let source = self.revision(pipeline);
+        Revision {
+            bundle: bundle.clone(),
+            commit: source.map(|source| source.commit.clone()),
+            label: source
+                .map_or_else(|| format!("{} #{number}", pipeline.name), SourceRevision::label),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::Web;
 use crate::auth::{ByToken, Operator, Viewer};
 use crate::error::Result;
 use crate::extract::{Body, Path};
-use crate::intent;
+use crate::{intent, revision};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -67,6 +67,29 @@ pub async fn rollback(
     let group = intent::group(&mut tx, &name).await?;
     let (deployment, revision) =
         intent::roll_back(&mut tx, &group, &person, target.to.as_deref()).await?;
+    tx.commit().await?;
+    web.wakes.engine();
+    web.wakes.pages();
+    let revision = RevisionBody::from(&revision);
+    Ok((StatusCode::CREATED, Json(Created { deployment: deployment.to_string(), revision })))
+}
+
+#[derive(Deserialize)]
+pub struct Wanted {
+    /// A run (`r-12`), a deployment (`d-3`) or a digest; the revision the group is on by default.
+    revision: Option<String>,
+}
+
+pub async fn deploy(
+    State(web): State<Web>,
+    ByToken(Operator(person)): ByToken<Operator>,
+    Path(name): Path<String>,
+    Body(wanted): Body<Wanted>,
+) -> Result<(StatusCode, Json<Created>)> {
+    let mut tx = web.pool.begin().await?;
+    let group = intent::group(&mut tx, &name).await?;
+    let wanted = wanted.revision.as_deref();
+    let (deployment, revision) = revision::deploy(&web, &mut tx, &group, &person, wanted).await?;
     tx.commit().await?;
     web.wakes.engine();
     web.wakes.pages();

@@ -8,10 +8,12 @@ mod agents;
 mod apply;
 mod deployment_body;
 mod deployments;
+mod drift;
 mod groups;
 mod join_tokens;
 mod monitors;
 mod pipelines;
+mod plan;
 mod run_body;
 mod runs;
 mod shared;
@@ -42,6 +44,9 @@ pub fn routes() -> Router<Web> {
         .route("/api/v1/groups/{name}/rollback", post(groups::rollback))
         .route("/api/v1/groups/{name}/monitors", get(monitors::list))
         .route("/api/v1/groups/{name}/monitors/{monitor}", post(monitors::set))
+        .route("/api/v1/groups/{name}/deployments", post(groups::deploy))
+        .route("/api/v1/groups/{name}/plan", post(plan::show))
+        .route("/api/v1/groups/{name}/drift", post(drift::show))
         .route("/api/v1/runs", get(runs::list))
         .route("/api/v1/runs/{id}", get(runs::show))
         .route("/api/v1/runs/{id}/stop", post(runs::stop))

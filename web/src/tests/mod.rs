@@ -5,6 +5,7 @@ mod doors;
 mod install;
 mod monitors;
 mod pages;
+mod plans;
 pub mod sample;
 pub mod server;
 mod showcase;

@@ -6,7 +6,7 @@ use pipelines::deploy::{self, Phase, Plan, route_timeout};
 use pipelines::ids::{AgentId, DeploymentId};
 use pipelines::protocol::join::JoinToken;
 use pipelines::protocol::route::{Route, ServerOrder, Traffic};
-use pipelines::protocol::task::{Deploy, Dismiss, Launch, Part, Purpose, Revision, Work};
+use pipelines::protocol::task::{Dismiss, Launch, Part, Purpose, Work};
 use pipelines::run;
 use pipelines::run::event::DeploymentEnd;
 use pipelines::spec::group::Provider;
@@ -45,7 +45,7 @@ impl Deployment<'_> {
         let target = self.plan.target(host, purpose);
         let target = target.or_else(|| moves_only.then_some(&self.plan.revision));
         let revision = target.context("a host without a target")?;
-        let work = Work::Deploy(host_work(self.plan, host, revision, purpose, parts));
+        let work = Work::Deploy(self.plan.host_work(host, revision, purpose, parts));
         let new = New {
             work: &work,
             needs: vec![revision.bundle.digest.clone()],
@@ -199,33 +199,6 @@ impl Deployment<'_> {
 fn socket_address(ip: &str, port: u16) -> Option<String> {
     let ip: IpAddr = ip.parse().ok()?;
     Some(SocketAddr::new(ip, port).to_string())
-}
-
-fn host_work(
-    plan: &Plan,
-    host: AgentId,
-    revision: &Revision,
-    purpose: Purpose,
-    parts: &[Part],
-) -> Deploy {
-    let prior = plan.host(host).and_then(|host| host.prior.as_ref());
-    Deploy {
-        deployment: plan.deployment,
-        group: plan.group.clone(),
-        application: plan.application.clone(),
-        revision: revision.clone(),
-        purpose,
-        parts: parts.to_vec(),
-        ignore_stop_failures: plan.host.ignore_stop_failures,
-        file_exists_behavior: plan.host.file_exists_behavior,
-        keep_releases: plan.host.keep_releases,
-        keep_bytes: plan.host.keep_bytes,
-        health: plan.host.health.clone(),
-        hooks: plan.host.hooks.clone(),
-        shared: plan.host.shared.clone(),
-        shared_directories: plan.host.shared_directories.clone(),
-        pinned: prior.map(|prior| prior.bundle.digest.clone()).into_iter().collect(),
-    }
 }
 
 fn end_of(phase: deploy::Phase) -> DeploymentEnd {

@@ -3,7 +3,7 @@
 use super::super::{Effects, Engine};
 use anyhow::{Context as _, Result};
 use pipelines::ids::AgentId;
-use pipelines::protocol::task::{Artifact, Build, EnvVar, NamedArtifact, Purpose, Revision, Work};
+use pipelines::protocol::task::{Artifact, Build, EnvVar, NamedArtifact, Purpose, Work};
 use pipelines::run;
 use pipelines::spec::pipeline as spec;
 use pipelines::time::Millis;
@@ -123,15 +123,7 @@ pub(super) async fn start_deployment(
         let message = format!("there is no deployment group {group}; apply its file first");
         return Ok(inbox::post_run(conn, run, &refuse(message)).await?);
     };
-    let source = state.revision(&row.spec.0);
-    let revision = Revision {
-        bundle: bundle.clone(),
-        commit: source.map(|source| source.commit.clone()),
-        label: source.map_or_else(
-            || format!("{} #{}", row.pipeline, row.number),
-            run::SourceRevision::label,
-        ),
-    };
+    let revision = state.deployable(&row.spec.0, row.number, bundle);
     let order = deployments::Order {
         group: group.id,
         revision: &revision,

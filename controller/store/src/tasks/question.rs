@@ -41,6 +41,22 @@ pub async fn answer(conn: &mut PgConnection, question: TaskId) -> sqlx::Result<O
     Ok(outcome.flatten().map(|Json(outcome)| outcome))
 }
 
+/// What these questions came to; those that nobody answered yet are left out.
+pub async fn answers(
+    conn: &mut PgConnection,
+    questions: &[TaskId],
+) -> sqlx::Result<Vec<(TaskId, Outcome)>> {
+    let ids: Vec<i64> = questions.iter().map(|id| id.0).collect();
+    let rows: Vec<(i64, Json<Outcome>)> = sqlx::query_as(
+        "select id, outcome from tasks
+         where id = any($1) and kind = 'question' and outcome is not null",
+    )
+    .bind(ids)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|(id, Json(outcome))| (TaskId(id), outcome)).collect())
+}
+
 /// Nobody waits for this answer any more.
 pub async fn withdraw(conn: &mut PgConnection, question: TaskId) -> sqlx::Result<()> {
     sqlx::query(

@@ -186,3 +186,32 @@ async fn an_artifact_is_known_by_its_digest() {
     }
     assert_eq!(artifacts::by_digest(&mut conn, &artifact.digest).await.unwrap(), Some(artifact));
 }
+
+#[tokio::test]
+async fn a_question_is_answered_withdrawn_or_forgotten() {
+    let db = database().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let (host, _) = join(&mut conn, Role::Deploy, "host-1").await;
+    let work = Work::Inspect(::pipelines::protocol::task::Inspect { group: "production".into() });
+    let timeout = Millis::from_secs(20);
+    let new = New { work: &work, needs: Vec::new(), generation: 0, epoch: 1, timeout };
+    let mut asked = Vec::new();
+    for _ in 0..2 {
+        asked.push(tasks::ask(&mut conn, host, None, &new).await.unwrap());
+    }
+    let (first, second) = (asked[0], asked[1]);
+    assert!(tasks::answers(&mut conn, &asked).await.unwrap().is_empty());
+    let key = TaskKey { task: first, attempt: 1 };
+    tasks::finish(&mut conn, host, key, &done(), 0).await.unwrap();
+    assert_eq!(tasks::answers(&mut conn, &asked).await.unwrap(), [(first, done())]);
+    tasks::withdraw(&mut conn, second).await.unwrap();
+    assert!(tasks::held(&mut conn, host).await.unwrap().is_empty(), "nobody is asked any more");
+    let late = TaskKey { task: second, attempt: 1 };
+    let finish = tasks::finish(&mut conn, host, late, &done(), 0).await.unwrap();
+    assert_eq!(finish, Finish::NotCurrent, "a late answer is nobody's");
+
+    let hour = Millis::from_minutes(60);
+    assert_eq!(tasks::forget_questions(&mut conn, hour).await.unwrap(), 0, "they are new");
+    assert_eq!(tasks::forget_questions(&mut conn, Millis::ZERO).await.unwrap(), 2);
+    assert!(tasks::by_id(&mut conn, first).await.unwrap().is_none());
+}

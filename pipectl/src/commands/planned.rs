@@ -1,0 +1,195 @@
+//! `--plan`: what a deployment or a rollback would do, in words. Nothing is touched by asking.
+
+mod files;
+
+pub use files::paths;
+
+use super::Context;
+use crate::answer::plan::{Plan, Step};
+use crate::connect::parse;
+use crate::exit::{Exit, Result};
+use crate::output::{Painter, clean, list, rough, table};
+use indicatif::HumanBytes;
+use serde_json::Value;
+
+/// Asks for the plan and prints it. Fails when it would not start, or some host could not take it.
+pub async fn show(context: &Context<'_>, group: &str, wanted: Value) -> Result<Exit> {
+    let path = format!("/api/v1/groups/{group}/plan");
+    let answer = context.client()?.post(&path, wanted).await?;
+    let plan: Plan = parse(&answer)?;
+    let output = context.output;
+    if output.is_json() {
+        output.json(&answer);
+    } else {
+        text(output.painter, &plan).iter().for_each(|line| output.line(line));
+    }
+    let stands_in_the_way = plan.refused.is_some() || plan.clashing > 0 || plan.failed > 0;
+    Ok(if stands_in_the_way { Exit::Failed } else { Exit::Done })
+}
+
+fn text(painter: Painter, plan: &Plan) -> Vec<String> {
+    let mut lines = Vec::new();
+    let (group, label) = (clean(&plan.group), clean(&plan.revision.revision.label));
+    let title = match plan.purpose.as_str() {
+        "rollback" => format!("Rollback of {group} to {label}"),
+        _ => format!("Deployment of {label} to {group}"),
+    };
+    lines.push(painter.strong(&format!("{title} ({})", clean(&plan.application))));
+    lines.push(list(head(plan)));
+    if let Some(refused) = &plan.refused {
+        lines.push(String::new());
+        lines.push(painter.bad("It would end at once, before anything is touched:"));
+        lines.push(list(vec![vec![String::new(), clean(refused)]]));
+    }
+    section(&mut lines, painter, "Capacity", bullets(&plan.capacity));
+    section(&mut lines, painter, "Steps", steps(plan));
+    if !plan.hosts.is_empty() {
+        lines.push(String::new());
+        lines.push(hosts(painter, plan));
+    }
+    for (names, preview) in files::alike(&plan.hosts) {
+        lines.push(String::new());
+        lines.push(painter.strong(&names));
+        lines.extend(files::changes(painter, preview));
+    }
+    section(&mut lines, painter, "Cannot be undone", bullets(&plan.cannot_be_undone));
+    section(&mut lines, painter, "Notes", bullets(&plan.notes));
+    lines.push(String::new());
+    lines.push(verdict(painter, plan));
+    lines
+}
+
+fn head(plan: &Plan) -> Vec<Vec<String>> {
+    let digest: String = plan.revision.revision.digest.chars().take(12).collect();
+    let mut strategy = clean(&plan.strategy);
+    if plan.least_secs > 0 {
+        let least = rough(i64::try_from(plan.least_secs).unwrap_or(i64::MAX).saturating_mul(1000));
+        strategy.push_str(&format!("; at least {least} of waiting"));
+    }
+    let approvals = plan.steps.iter().filter(|step| step.approve_secs.is_some()).count();
+    match approvals {
+        0 => {}
+        1 => strategy.push_str("; a person has to agree once"),
+        more => strategy.push_str(&format!("; a person has to agree {more} times")),
+    }
+    let mut rows = vec![
+        vec![
+            "artifact".to_owned(),
+            format!("{} ({})", clean(&digest), HumanBytes(plan.revision.size)),
+        ],
+        vec!["strategy".to_owned(), strategy],
+    ];
+    if let Some(holder) = &plan.waits_for {
+        let (id, status) = (clean(&holder.deployment), clean(&holder.status));
+        rows.push(vec!["queue".to_owned(), format!("it would wait for {id}, which is {status}")]);
+    }
+    rows
+}
+
+fn section(lines: &mut Vec<String>, painter: Painter, title: &str, rows: Vec<Vec<String>>) {
+    if rows.is_empty() {
+        return;
+    }
+    lines.push(String::new());
+    lines.push(painter.strong(title));
+    lines.push(list(rows));
+}
+
+fn bullets(sentences: &[String]) -> Vec<Vec<String>> {
+    sentences.iter().map(|sentence| vec!["·".to_owned(), clean(sentence)]).collect()
+}
+
+fn steps(plan: &Plan) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for step in &plan.steps {
+        rows.push(vec![step.number.to_string(), clean(&step.sentence)]);
+        if let Some(weights) = weights(step) {
+            rows.push(vec![String::new(), weights]);
+        }
+    }
+    rows
+}
+
+/// `host-1 weight 85 · host-2, host-3 weight 256`: those with the same one together.
+fn weights(step: &Step) -> Option<String> {
+    let mut parts: Vec<(u16, Vec<String>)> = Vec::new();
+    for entry in &step.weights {
+        match parts.last_mut() {
+            Some((weight, names)) if *weight == entry.weight => names.push(clean(&entry.host)),
+            _ => parts.push((entry.weight, vec![clean(&entry.host)])),
+        }
+    }
+    let parts: Vec<String> = parts
+        .iter()
+        .map(|(weight, names)| {
+            let gets =
+                if *weight == 0 { "no traffic".to_owned() } else { format!("weight {weight}") };
+            format!("{} {gets}", some(names))
+        })
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(" · "))
+}
+
+/// All names where they are few.
+fn some(names: &[String]) -> String {
+    match names {
+        [first, .., last] if names.len() > 6 => format!("{first} … {last} ({})", names.len()),
+        names => names.join(", "),
+    }
+}
+
+fn hosts(painter: Painter, plan: &Plan) -> String {
+    let zones = plan.hosts.iter().any(|host| host.zone.is_some());
+    let routed = plan.hosts.iter().any(|host| host.weight.is_some());
+    let mut head = vec!["#", "host"];
+    head.extend(zones.then_some("zone"));
+    head.extend(["serves", "will serve"]);
+    head.extend(routed.then_some("traffic"));
+    head.push("files");
+    let rows = plan.hosts.iter().enumerate().map(|(index, host)| {
+        let or_dash =
+            |text: &Option<String>| text.as_deref().map_or_else(|| "nothing".to_owned(), clean);
+        let mut row = vec![(index + 1).to_string(), clean(&host.name)];
+        row.extend(zones.then(|| host.zone.as_deref().map(clean).unwrap_or_default()));
+        row.extend([or_dash(&host.serves), or_dash(&host.will_serve)]);
+        row.extend(routed.then(|| match host.weight {
+            Some(0) => "none".to_owned(),
+            Some(weight) => format!("weight {weight}"),
+            None => "–".to_owned(),
+        }));
+        row.push(files::cell(host));
+        row
+    });
+    table(painter, &head, rows.collect())
+}
+
+fn verdict(painter: Painter, plan: &Plan) -> String {
+    let hosts = |number: usize| {
+        if number == 1 { "1 host".to_owned() } else { format!("{number} hosts") }
+    };
+    if plan.refused.is_some() {
+        return painter.bad("It would not start. Nothing was touched.");
+    }
+    if plan.clashing > 0 {
+        let text = format!(
+            "It would fail on {} for the clashes above, before what runs is touched. Nothing was touched.",
+            hosts(plan.clashing)
+        );
+        return painter.bad(&text);
+    }
+    if plan.failed > 0 {
+        let text =
+            format!("{} could not look; see above. Nothing was touched.", hosts(plan.failed));
+        return painter.bad(&text);
+    }
+    match plan.silent {
+        0 => painter.good("Nothing stands in its way. Nothing was touched."),
+        silent => painter.wait(&format!(
+            "Nothing is known to stand in its way; {} did not answer. Nothing was touched.",
+            hosts(silent)
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;
