@@ -36,6 +36,7 @@ pub fn route(router: Router, orders: &[(&str, Traffic)]) -> Route {
         drain: DRAIN,
         ready: READY,
         may_empty: false,
+        partial: false,
     }
 }
 

@@ -90,6 +90,7 @@ impl Deployment<'_> {
             drain: router.drain,
             ready: router.ready,
             may_empty: floor == 0,
+            partial: false,
         });
         let timeout = route_timeout(self.plan);
         let new = New { work: &work, needs: Vec::new(), generation, epoch: engine.epoch, timeout };
