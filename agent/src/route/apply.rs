@@ -71,6 +71,10 @@ impl<R: Router> Job<'_, R> {
     }
 
     async fn once(&mut self) -> Result<Routed, Stop> {
+        // Before anything is planned by what it says. Nothing else changes by it.
+        if self.router.settle().await? {
+            self.say("it was not known to have loaded its file, and has now").await;
+        }
         let before = self.router.look().await?;
         self.life.clone_from(&before.life);
         let mut plan = Plan::new(self.target, &before, self.wish)?;
@@ -105,6 +109,7 @@ impl<R: Router> Job<'_, R> {
         if let Some(fault) = late {
             return Err(fault.into());
         }
+        self.touched |= self.router.settle().await?;
         let after = self.look_again().await?;
         self.keep(&wish, |_| true).await?;
         Ok(Routed { servers: read_back(&after, &wish, &cut)? })

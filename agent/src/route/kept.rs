@@ -124,7 +124,7 @@ fn dir(state: &Path) -> PathBuf {
 }
 
 /// The backend's name is for people, the digest tells apart what is called the same.
-fn path(state: &Path, target: &Target) -> PathBuf {
+pub fn path(state: &Path, target: &Target) -> PathBuf {
     let digest = hex::encode(&Sha256::digest(target.key())[..8]);
     dir(state).join(format!("{}-{digest}.json", target.name()))
 }
