@@ -6,6 +6,7 @@
 //! connections that workers have to a server, old workers included, which end what they began.
 
 mod conf;
+mod disk;
 mod file;
 mod loaded;
 mod processes;
@@ -14,17 +15,16 @@ use super::fault::{Fault, instead};
 use super::order::Target;
 use super::router::{Change, Router, Seen, Share, View};
 use crate::context::Settings;
-use crate::durable::write_atomic;
 use conf::Conf;
-use file::{Entry, ServersFile};
+use disk::Earlier;
+use file::Entry;
 use loaded::{Known, Loaded};
 use pipelines::protocol::answer::{Check, Counters};
 use processes::{Master, Worker};
 use std::collections::BTreeMap;
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long a master may take to have new workers.
@@ -46,13 +46,6 @@ pub struct Nginx {
     loaded: Loaded,
     /// The file before it was first changed here without a reload.
     earlier: Option<Earlier>,
-}
-
-/// What to put back when nginx does not take a change.
-#[derive(Debug)]
-struct Earlier {
-    text: String,
-    modified: SystemTime,
 }
 
 impl Nginx {
@@ -99,21 +92,6 @@ impl Nginx {
         })
     }
 
-    fn now(&self) -> Result<Earlier, Fault> {
-        let reading = |e| self.disk("reading", &e);
-        let modified = std::fs::metadata(&self.file).and_then(|meta| meta.modified());
-        let text = std::fs::read_to_string(&self.file).map_err(reading)?;
-        Ok(Earlier { text, modified: modified.map_err(reading)? })
-    }
-
-    /// With its time, by which it is told whether nginx was reloaded since.
-    fn put_back(&self, earlier: &Earlier) -> Result<(), Fault> {
-        self.write(&earlier.text)?;
-        let file = std::fs::File::options().write(true).open(&self.file);
-        file.and_then(|file| file.set_modified(earlier.modified))
-            .map_err(|e| self.disk("writing", &e))
-    }
-
     async fn master(&mut self) -> Result<Master, Fault> {
         let conf = match &self.conf {
             Some(conf) => conf,
@@ -143,33 +121,6 @@ impl Nginx {
             )));
         }
         Ok(())
-    }
-
-    fn read(&self) -> Result<ServersFile, Fault> {
-        ServersFile::parse(&self.now()?.text).map_err(|(line, what)| {
-            Fault::router(format!("{}:{line}: {what}", self.file.display()))
-        })
-    }
-
-    /// As a whole, with the rights it had.
-    fn write(&self, text: &str) -> Result<(), Fault> {
-        let rights = std::fs::metadata(&self.file).map(|meta| meta.permissions());
-        let written = rights.and_then(|rights| {
-            write_atomic(&self.file, text.as_bytes())?;
-            std::fs::set_permissions(&self.file, rights)
-        });
-        written.map_err(|e| self.disk("writing", &e))
-    }
-
-    fn disk(&self, doing: &str, error: &io::Error) -> Fault {
-        let remedy = match error.kind() {
-            io::ErrorKind::PermissionDenied => ": run the agent as root, or give its user the file",
-            io::ErrorKind::NotFound => {
-                ": it has to be there, with a line `server ADDRESS:PORT; # NAME` for each host"
-            }
-            _ => "",
-        };
-        Fault::router(format!("{doing} {}: {error}{remedy}", self.file.display()))
     }
 
     /// Has nginx take a file it accepts. When it does not, the earlier file is put back.
