@@ -1,15 +1,18 @@
-//! Containers as hosts. A container carries its group and the token it was made with as labels: by
-//! them a second try finds the first one's, and nothing else is ever touched.
+//! Containers as hosts. A container carries its installation, its group and the token it was made with as
+//! labels: by them a second try finds the first one's, and nothing else is ever touched. Several
+//! controllers may share one Docker engine, with groups and hosts of the same names.
 
 use crate::build::docker::{Engine, status_of};
+use crate::context::Cancel;
 use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, HostConfig, RestartPolicy, RestartPolicyNameEnum};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, RemoveContainerOptionsBuilder,
 };
-use pipelines::protocol::task::Launch;
+use pipelines::protocol::task::{Dismiss, Launch};
 use std::collections::HashMap;
 
+const LABEL_INSTALLATION: &str = "pipeyard.instance.installation";
 const LABEL_GROUP: &str = "pipeyard.instance.group";
 /// The token's public half: a container of an earlier try waits with a token that is good no longer.
 const LABEL_TOKEN: &str = "pipeyard.instance.token";
@@ -21,45 +24,88 @@ pub struct Wanted<'a> {
     pub token_id: String,
 }
 
+/// Whose a container is.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner<'a> {
+    pub installation: &'a str,
+    group: &'a str,
+}
+
+/// How making a host ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    Runs,
+    /// It was told to stop before; something may be there.
+    Stopped,
+}
+
 /// A container that has the name.
 struct Found {
+    installation: Option<String>,
     group: Option<String>,
     token: Option<String>,
 }
 
 impl Wanted<'_> {
-    pub async fn make(&self, engine: &Engine) -> Result<(), String> {
+    /// What the engine was asked for is waited for, stop or not: who does not wait cannot know what to
+    /// take away again. Only fetching an image is cut off.
+    pub async fn make(&self, engine: &Engine, cancel: &Cancel) -> Result<Made, String> {
         let name = &self.launch.name;
         let image = &self.launch.settings.image;
-        match find(engine, name).await? {
-            Some(found) if found.token.as_deref() == Some(&self.token_id) => {}
-            Some(found) => {
-                found.is_of(name, &self.launch.group)?;
-                remove(engine, name, &self.launch.group).await?;
-                self.create(engine).await?;
+        let owner = Owner::of_launch(self.launch);
+        let found = find(engine, name).await?;
+        if let Some(found) = &found {
+            found.is_of(name, owner)?;
+        }
+        if !found.is_some_and(|found| self.is_mine(&found)) {
+            remove(engine, name, owner).await?;
+            if cancel.is_cancelled() || self.create(engine, cancel).await? == Made::Stopped {
+                return Ok(Made::Stopped);
             }
-            None => self.create(engine).await?,
+        }
+        if cancel.is_cancelled() {
+            return Ok(Made::Stopped);
         }
         let said =
             |error: Error| format!("the container {name} from {image} does not start: {error}");
-        engine.start(name).await.map_err(said)
+        engine.start(name).await.map_err(said)?;
+        Ok(if cancel.is_cancelled() { Made::Stopped } else { Made::Runs })
     }
 
-    async fn create(&self, engine: &Engine) -> Result<(), String> {
+    /// Takes away what [`Wanted::make`] made, and nothing of anybody else.
+    pub async fn unmake(&self, engine: &Engine) -> Result<(), String> {
+        let (name, owner) = (&self.launch.name, Owner::of_launch(self.launch));
+        match find(engine, name).await? {
+            Some(found) if found.is_of(name, owner).is_ok() && self.is_mine(&found) => {
+                remove(engine, name, owner).await
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn is_mine(&self, found: &Found) -> bool {
+        found.token.as_deref() == Some(&self.token_id)
+    }
+
+    async fn create(&self, engine: &Engine, cancel: &Cancel) -> Result<Made, String> {
         let (name, image) = (&self.launch.name, &self.launch.settings.image);
         let cannot = |error: Error| format!("cannot make a container from {image}: {error}");
         match self.try_create(engine).await {
             Err(error) if status_of(&error) == Some(404) => {
-                engine.pull(image).await.map_err(|error| {
-                    format!("the image {image} is not here and cannot be fetched: {error}")
-                })?;
-                self.try_create(engine).await.map_err(cannot)
+                tokio::select! {
+                    pulled = engine.pull(image) => pulled.map_err(|error| {
+                        format!("the image {image} is not here and cannot be fetched: {error}")
+                    })?,
+                    () = cancel.cancelled() => return Ok(Made::Stopped),
+                }
+                self.try_create(engine).await.map_err(cannot)?;
             }
             Err(error) if status_of(&error) == Some(409) => {
-                Err(format!("another container has the name {name}; remove it"))
+                return Err(format!("another container has the name {name}; remove it"));
             }
-            made => made.map_err(cannot),
+            made => made.map_err(cannot)?,
         }
+        Ok(Made::Runs)
     }
 
     async fn try_create(&self, engine: &Engine) -> Result<(), Error> {
@@ -73,8 +119,11 @@ impl Wanted<'_> {
         env.push(format!("PIPEYARD_URL={}", self.launch.url));
         env.push(format!("PIPEYARD_JOIN_TOKEN={}", self.launch.token));
         env.push(format!("PIPEYARD_NAME={}", self.launch.name));
-        let labels =
-            [(LABEL_GROUP, self.launch.group.as_str()), (LABEL_TOKEN, self.token_id.as_str())];
+        let labels = [
+            (LABEL_INSTALLATION, self.launch.installation.as_str()),
+            (LABEL_GROUP, self.launch.group.as_str()),
+            (LABEL_TOKEN, self.token_id.as_str()),
+        ];
         let labels: HashMap<String, String> =
             labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let again = RestartPolicyNameEnum::UNLESS_STOPPED;
@@ -102,12 +151,31 @@ impl Wanted<'_> {
     }
 }
 
+impl<'a> Owner<'a> {
+    pub fn of_launch(launch: &'a Launch) -> Owner<'a> {
+        Owner { installation: &launch.installation, group: &launch.group }
+    }
+
+    pub fn of_dismiss(dismiss: &'a Dismiss) -> Owner<'a> {
+        Owner { installation: &dismiss.installation, group: &dismiss.group }
+    }
+}
+
 impl Found {
-    fn is_of(&self, name: &str, group: &str) -> Result<(), String> {
-        if self.group.as_deref() == Some(group) {
-            return Ok(());
+    /// Err for people, when it is somebody else's.
+    fn is_of(&self, name: &str, owner: Owner<'_>) -> Result<(), String> {
+        match (self.installation.as_deref(), self.group.as_deref()) {
+            (Some(installation), Some(_)) if installation != owner.installation => Err(format!(
+                "the container {name} belongs to another installation of Pipeyard ({installation}), which \
+                 uses the same Docker engine: give one of the two groups another name, or each \
+                 installation an engine of its own"
+            )),
+            (Some(_), Some(group)) if group == owner.group => Ok(()),
+            _ => Err(format!(
+                "the container {name} was not made for group {} of this installation: remove or rename it",
+                owner.group
+            )),
         }
-        Err(format!("the container {name} is not one of group {group}; remove or rename it"))
     }
 }
 
@@ -118,13 +186,17 @@ async fn find(engine: &Engine, name: &str) -> Result<Option<Found>, String> {
         Err(error) if status_of(&error) == Some(404) => return Ok(None),
         Err(error) => return Err(format!("cannot look at the container {name}: {error}")),
     };
-    Ok(Some(Found { group: labels.remove(LABEL_GROUP), token: labels.remove(LABEL_TOKEN) }))
+    Ok(Some(Found {
+        installation: labels.remove(LABEL_INSTALLATION),
+        group: labels.remove(LABEL_GROUP),
+        token: labels.remove(LABEL_TOKEN),
+    }))
 }
 
-/// Removes a container of the group with its volumes, running or not.
-pub async fn remove(engine: &Engine, name: &str, group: &str) -> Result<(), String> {
+/// Removes a container of this owner with its volumes, running or not.
+pub async fn remove(engine: &Engine, name: &str, owner: Owner<'_>) -> Result<(), String> {
     let Some(found) = find(engine, name).await? else { return Ok(()) };
-    found.is_of(name, group)?;
+    found.is_of(name, owner)?;
     let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
     match engine.api().remove_container(name, Some(options)).await {
         Ok(()) => Ok(()),

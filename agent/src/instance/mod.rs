@@ -2,20 +2,27 @@
 //! its own inside that joins the controller by itself.
 
 mod docker;
+mod seen;
 
 use crate::build::docker::Engine;
 use crate::context::TaskContext;
 use crate::link::failed;
-use docker::Wanted;
+use docker::{Made, Owner, Wanted};
+use pipelines::ids::DeploymentId;
 use pipelines::protocol::join::JoinToken;
 use pipelines::protocol::report::{ErrorCode, Outcome};
 use pipelines::protocol::task::{Dismiss, Launch};
+use seen::Word;
 use std::collections::BTreeMap;
 
 /// Makes a host, or finds the one that an earlier try made. Its agent joining is the controller's
-/// business.
+/// business. Stopped half-way, it takes away what it made.
 pub async fn launch(launch: &Launch, ctx: &TaskContext) -> Outcome {
-    let name = &launch.name;
+    let (name, owner) = (&launch.name, Owner::of_launch(launch));
+    let _held = match turn(ctx, owner.installation, name, launch.deployment).await {
+        Ok(held) => held,
+        Err(outcome) => return outcome,
+    };
     let engine = match Engine::at(ctx.settings.docker_host.as_deref()).await {
         Ok(engine) => engine,
         Err(error) => return unreachable(&error),
@@ -28,31 +35,85 @@ pub async fn launch(launch: &Launch, ctx: &TaskContext) -> Outcome {
         );
     };
     let wanted = Wanted { launch, token_id: token.id };
-    tokio::select! {
-        made = wanted.make(&engine) => match made {
-            Ok(()) => {
-                ctx.log.say(&format!("[instance] {name} runs from {}", launch.settings.image)).await;
-                succeeded()
-            }
-            Err(message) => failed(ErrorCode::AgentError, message, false),
-        },
-        // What is half made is found by its name when it is dismissed.
-        () = ctx.cancel.cancelled() => ctx.stopped(Vec::new(), None, true),
+    match wanted.make(&engine, &ctx.cancel).await {
+        Ok(Made::Runs) => {
+            ctx.log.say(&format!("[instance] {name} runs from {}", launch.settings.image)).await;
+            succeeded()
+        }
+        Ok(Made::Stopped) => {
+            let touched = match wanted.unmake(&engine).await {
+                Ok(()) => false,
+                Err(message) => {
+                    ctx.log.say(&format!("[instance] half made, and stays: {message}")).await;
+                    true
+                }
+            };
+            ctx.stopped(Vec::new(), None, touched)
+        }
+        Err(message) => failed(ErrorCode::AgentError, message, false),
     }
 }
 
 /// Takes a host away with everything on it. One that is not there was taken away before.
 pub async fn dismiss(dismiss: &Dismiss, ctx: &TaskContext) -> Outcome {
+    let (name, owner) = (&dismiss.name, Owner::of_dismiss(dismiss));
+    let _held = match turn(ctx, owner.installation, name, dismiss.deployment).await {
+        Ok(held) => held,
+        Err(outcome) => return outcome,
+    };
     let engine = match Engine::at(ctx.settings.docker_host.as_deref()).await {
         Ok(engine) => engine,
         Err(error) => return unreachable(&error),
     };
-    match docker::remove(&engine, &dismiss.name, &dismiss.group).await {
+    match docker::remove(&engine, name, owner).await {
         Ok(()) => {
-            ctx.log.say(&format!("[instance] {} is gone", dismiss.name)).await;
+            ctx.log.say(&format!("[instance] {name} is gone")).await;
             succeeded()
         }
         Err(message) => failed(ErrorCode::AgentError, message, false),
+    }
+}
+
+/// Waits until nobody else is at work on this name. Err with the outcome of a task that a later one
+/// has overtaken, or that was stopped while it waited.
+async fn turn(
+    ctx: &TaskContext,
+    installation: &str,
+    name: &str,
+    deployment: DeploymentId,
+) -> Result<tokio::sync::OwnedMutexGuard<()>, Outcome> {
+    let word = Word { deployment, attempt: ctx.key.attempt };
+    // Before its turn, so that an earlier one that waits as well is overtaken.
+    hear(ctx, installation, name, word).await?;
+    let held = tokio::select! {
+        held = seen::turn(name) => held,
+        () = ctx.cancel.cancelled() => return Err(ctx.stopped(Vec::new(), None, false)),
+    };
+    hear(ctx, installation, name, word).await?;
+    Ok(held)
+}
+
+async fn hear(
+    ctx: &TaskContext,
+    installation: &str,
+    name: &str,
+    word: Word,
+) -> Result<(), Outcome> {
+    let (state, of) = (ctx.dirs.state.clone(), (installation.to_owned(), name.to_owned()));
+    let hear = move || seen::hear(&state, (of.0.as_str(), of.1.as_str()), word);
+    match tokio::task::spawn_blocking(hear).await.map_err(std::io::Error::other).flatten() {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            let message = format!(
+                "attempt {} of {} on the container {name} came too late: a later one was heard of",
+                word.attempt, word.deployment
+            );
+            Err(failed(ErrorCode::Fenced, message, false))
+        }
+        Err(e) => {
+            let message = format!("keeping what was heard of the container {name}: {e}");
+            Err(failed(ErrorCode::AgentError, message, false))
+        }
     }
 }
 

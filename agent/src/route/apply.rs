@@ -71,18 +71,26 @@ impl<R: Router> Job<'_, R> {
     }
 
     async fn once(&mut self) -> Result<Routed, Stop> {
+        // Before anything is planned by what it says. Nothing else changes by it.
+        if self.router.settle().await? {
+            self.say("it was not known to have loaded its file, and has now").await;
+        }
         let before = self.router.look().await?;
         self.life.clone_from(&before.life);
         let mut plan = Plan::new(self.target, &before, self.wish)?;
+        // What is wanted of those that do not hold up the rest.
+        let mut wish = self.wish.clone();
         let mut late = None;
         for (name, address) in &plan.add {
             self.touched = true;
+            self.kept.added.insert(name.clone(), self.life.clone());
+            self.kept.save(self.state).await.map_err(|e| Fault::disk(&e))?;
             self.router.add(name, *address).await?;
             self.say(&format!("added {name} at {address}")).await;
         }
         if !plan.prove.is_empty() {
             self.touched = true;
-            late = self.prove(&mut plan).await?;
+            late = self.prove(&mut plan, &mut wish).await?;
         }
         if !plan.flip.is_empty() {
             self.touched = true;
@@ -91,7 +99,7 @@ impl<R: Router> Job<'_, R> {
             let took = began.elapsed().as_micros();
             self.say(&format!("{} changed in {took} µs", count(plan.flip.len()))).await;
         }
-        self.keep(|wanted| wanted.traffic != Traffic::Gone).await?;
+        self.keep(&wish, |wanted| wanted.traffic != Traffic::Gone).await?;
         let cut = self.emptied(&plan).await?;
         if !plan.gone.is_empty() {
             self.touched = true;
@@ -101,9 +109,10 @@ impl<R: Router> Job<'_, R> {
         if let Some(fault) = late {
             return Err(fault.into());
         }
+        self.touched |= self.router.settle().await?;
         let after = self.look_again().await?;
-        self.keep(|_| true).await?;
-        Ok(Routed { servers: read_back(&after, self.wish, &cut)? })
+        self.keep(&wish, |_| true).await?;
+        Ok(Routed { servers: read_back(&after, &wish, &cut)? })
     }
 
     /// A look at the same life of the balancer.
@@ -112,9 +121,10 @@ impl<R: Router> Job<'_, R> {
         if view.life == self.life { Ok(view) } else { Err(Stop::Reloaded) }
     }
 
-    /// Servers that are to come in prove themselves, or nothing changes. What is only told again does as
-    /// much as can be done, and says afterwards what was missing.
-    async fn prove(&mut self, plan: &mut Plan) -> Result<Option<Fault>, Stop> {
+    /// Servers that are to come in prove themselves, or nothing changes. A partial wish goes on with
+    /// those that do, if any, and leaves out the others. What is only told again does as much as can be
+    /// done, and says afterwards what was missing.
+    async fn prove(&mut self, plan: &mut Plan, wish: &mut Wish) -> Result<Option<Fault>, Stop> {
         match self.proven(&plan.prove).await {
             Ok(red) if red.is_empty() => {
                 self.say(&format!("{} green", count(plan.prove.len()))).await;
@@ -123,13 +133,21 @@ impl<R: Router> Job<'_, R> {
             Ok(red) => {
                 let names: Vec<String> = red.iter().map(|seen| seen.name.clone()).collect();
                 let fault = too_late(&red, self.wish.ready);
-                if self.wish.strict {
+                let goes_on = self.wish.partial && red.len() < plan.prove.len();
+                if self.wish.strict && !goes_on {
                     self.back_out(&plan.prove).await;
                     return Err(fault.into());
                 }
                 self.back_out(&names).await;
                 plan.flip.retain(|change| !names.iter().any(|name| name == change.name()));
-                Ok(Some(fault))
+                if !self.wish.strict {
+                    return Ok(Some(fault));
+                }
+                self.say(&format!("going on without: {}", fault.message)).await;
+                for wanted in wish.servers.iter_mut().filter(|w| names.contains(&w.name)) {
+                    wanted.traffic = Traffic::Out;
+                }
+                Ok(None)
             }
             // Another life knows nothing of what was begun in this one.
             Err(Stop::Reloaded) => Err(Stop::Reloaded),
@@ -213,8 +231,8 @@ impl<R: Router> Job<'_, R> {
     }
 
     /// Remembers what these servers are to get, for the balancer's next life.
-    async fn keep(&mut self, which: impl Fn(&Wanted) -> bool) -> Result<(), Fault> {
-        for wanted in self.wish.servers.iter().filter(|wanted| which(wanted)) {
+    async fn keep(&mut self, wish: &Wish, which: impl Fn(&Wanted) -> bool) -> Result<(), Fault> {
+        for wanted in wish.servers.iter().filter(|wanted| which(wanted)) {
             self.kept.note(wanted);
             // What is only told again may not have been possible; the watch looks by itself.
             if self.wish.strict {

@@ -4,6 +4,7 @@
 //! otherwise.
 
 use super::order::{Target, Wanted};
+use super::router::View;
 use crate::context::{Cancel, Reason};
 use crate::durable::{read_json, write_json};
 use crate::state::private_dir;
@@ -28,6 +29,10 @@ pub struct Kept {
     /// Servers that have not been told again in this life what they were told in an earlier one.
     #[serde(default)]
     pub owed: BTreeSet<String>,
+    /// Servers that this agent added, and the life in which it did. All others are there by the
+    /// balancer's configuration, and who removes them from it means it.
+    #[serde(default)]
+    pub added: BTreeMap<String, String>,
 }
 
 /// What one server is to get.
@@ -49,6 +54,7 @@ impl Kept {
             generations: BTreeMap::new(),
             servers: BTreeMap::new(),
             owed: BTreeSet::new(),
+            added: BTreeMap::new(),
         };
         Ok(read_json(&path(state, target))?.unwrap_or_else(fresh))
     }
@@ -74,6 +80,7 @@ impl Kept {
             Traffic::Gone => {
                 self.servers.remove(&wanted.name);
                 self.owed.remove(&wanted.name);
+                self.added.remove(&wanted.name);
             }
             traffic @ (Traffic::In { .. } | Traffic::Out) => {
                 let address = wanted.address.or(known);
@@ -82,10 +89,12 @@ impl Kept {
         }
     }
 
-    /// A life that knows nothing of the one before.
-    pub fn begin(&mut self, life: &str) {
-        life.clone_into(&mut self.life);
+    /// A life that knows nothing of the one before. What it has from its beginning is in its
+    /// configuration by now, whoever added it once.
+    pub fn begin(&mut self, view: &View) {
+        view.life.clone_into(&mut self.life);
         self.owed = self.servers.keys().cloned().collect();
+        self.added.retain(|name, life| *life == view.life || view.server(name).is_none());
     }
 
     /// Hears a group's generation: Err with the highest when a later one has spoken.
@@ -115,7 +124,7 @@ fn dir(state: &Path) -> PathBuf {
 }
 
 /// The backend's name is for people, the digest tells apart what is called the same.
-fn path(state: &Path, target: &Target) -> PathBuf {
+pub fn path(state: &Path, target: &Target) -> PathBuf {
     let digest = hex::encode(&Sha256::digest(target.key())[..8]);
     dir(state).join(format!("{}-{digest}.json", target.name()))
 }
@@ -152,6 +161,8 @@ pub fn turn(state: &Path, target: &Target) -> Arc<Turn> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route::router::{Seen, Share};
+    use pipelines::protocol::answer::Check;
 
     fn target(backend: &str) -> Target {
         Target::Haproxy { socket: "/run/a.sock".into(), backend: backend.into() }
@@ -187,10 +198,29 @@ mod tests {
     fn a_new_life_owes_everything() {
         let mut kept = Kept::load("/nowhere".as_ref(), &target("shop")).unwrap();
         kept.note(&wanted(Traffic::Out, None));
-        kept.begin("2");
+        kept.begin(&View { life: "2".into(), servers: Vec::new() });
         assert_eq!(kept.owed.iter().collect::<Vec<_>>(), ["a"]);
         kept.note(&wanted(Traffic::Gone, None));
         assert!(kept.owed.is_empty());
+    }
+
+    #[test]
+    fn what_was_added_and_is_configured_by_now_counts_as_configured() {
+        let mut kept = Kept::load("/nowhere".as_ref(), &target("shop")).unwrap();
+        for (name, life) in [("a", "1"), ("b", "1"), ("c", "2")] {
+            kept.added.insert(name.to_owned(), life.to_owned());
+        }
+        let seen = |name: &str| Seen {
+            name: name.to_owned(),
+            address: None,
+            share: Share::Out,
+            check: Check::None,
+            in_flight: 0,
+            words: String::new(),
+        };
+        // A task has added `c` to the new life before anybody else looked at it.
+        kept.begin(&View { life: "2".into(), servers: vec![seen("a"), seen("c")] });
+        assert_eq!(kept.added.keys().collect::<Vec<_>>(), ["b", "c"]);
     }
 
     #[test]

@@ -32,6 +32,7 @@ use pipelines::protocol::route::{Observe, Route};
 use pipelines::protocol::task::Task;
 use read_back::in_words;
 use router::Router;
+use std::path::Path;
 
 /// The one step that people see of such a task.
 const STEP: &str = "Route";
@@ -58,26 +59,30 @@ pub async fn run(task: &Task, route: &Route, ctx: &TaskContext) -> Outcome {
             to_its_end(&mut Haproxy::new(socket, backend), &target, &wish, kept, ctx).await
         }
         Target::Nginx { file, upstream } => {
-            let mut nginx = Nginx::new(&ctx.settings, file, upstream);
+            let mut nginx = Nginx::new(&ctx.settings, &ctx.dirs.state, file, upstream);
             to_its_end(&mut nginx, &target, &wish, kept, ctx).await
         }
     }
 }
 
-/// Reads the balancer's counters.
-pub async fn observe(observe: &Observe, settings: &Settings) -> Outcome {
-    match count(observe, settings).await {
+/// Reads the balancer's counters. `state` is the agent's state directory.
+pub async fn observe(observe: &Observe, settings: &Settings, state: &Path) -> Outcome {
+    match count(observe, settings, state).await {
         Ok(counters) => succeeded(Vec::new(), Answer::Counters(counters)),
         Err(fault) => failed(fault.code, fault.message, false),
     }
 }
 
-/// Reads what the balancer sends these servers now.
-pub async fn survey(observe: &Observe, settings: &Settings) -> Outcome {
+/// Reads what the balancer sends these servers now. `state` is the agent's state directory.
+pub async fn survey(observe: &Observe, settings: &Settings, state: &Path) -> Outcome {
     let looked = async {
         match Target::of(&observe.router)? {
             Target::Haproxy { socket, backend } => Haproxy::new(&socket, &backend).look().await,
-            Target::Nginx { file, upstream } => Nginx::new(settings, &file, &upstream).look().await,
+            Target::Nginx { file, upstream } => {
+                let mut nginx = Nginx::new(settings, state, &file, &upstream);
+                nginx.refuse_unloaded().await?;
+                nginx.look().await
+            }
         }
     };
     match looked.await {
@@ -89,13 +94,15 @@ pub async fn survey(observe: &Observe, settings: &Settings) -> Outcome {
     }
 }
 
-async fn count(observe: &Observe, settings: &Settings) -> Result<Counters, Fault> {
+async fn count(observe: &Observe, settings: &Settings, state: &Path) -> Result<Counters, Fault> {
     match Target::of(&observe.router)? {
         Target::Haproxy { socket, backend } => {
             Haproxy::new(&socket, &backend).count(&observe.servers).await
         }
         Target::Nginx { file, upstream } => {
-            Nginx::new(settings, &file, &upstream).count(&observe.servers).await
+            let mut nginx = Nginx::new(settings, state, &file, &upstream);
+            nginx.refuse_unloaded().await?;
+            nginx.count(&observe.servers).await
         }
     }
 }

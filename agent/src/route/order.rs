@@ -40,6 +40,8 @@ pub struct Wish {
     pub strict: bool,
     /// Unless the group lets all of its hosts be out.
     pub may_empty: bool,
+    /// Servers that do not prove themselves hold up nobody who does.
+    pub partial: bool,
 }
 
 impl Target {
@@ -105,6 +107,7 @@ impl Wish {
             ready: route.ready.to_std(),
             strict: true,
             may_empty: route.may_empty,
+            partial: route.partial,
         })
     }
 }
@@ -181,6 +184,7 @@ mod tests {
             drain: Millis(1000),
             ready: Millis(1000),
             may_empty: false,
+            partial: false,
         }
     }
 

@@ -29,6 +29,7 @@ fn wish(servers: &[(&str, Traffic)]) -> Wish {
         ready: Duration::from_secs(1),
         strict: true,
         may_empty: false,
+        partial: false,
     }
 }
 

@@ -13,6 +13,10 @@ pub trait Router: Send {
     /// Everything the balancer says of its servers now.
     fn look(&mut self) -> impl Future<Output = Result<View, Fault>> + Send;
 
+    /// Makes sure that the balancer does what it says of its servers, where these are two things. True
+    /// when something had to be done for it.
+    fn settle(&mut self) -> impl Future<Output = Result<bool, Fault>> + Send;
+
     /// Makes a server known, without traffic.
     fn add(
         &mut self,

@@ -78,7 +78,7 @@ async fn tell_again<R: Router>(router: &mut R, state: &Path, kept: &Kept) -> Res
     }
     if view.life != kept.life {
         tracing::info!(balancer = %target.key(), "it was reloaded; telling it again what it was told");
-        kept.begin(&view.life);
+        kept.begin(&view);
         kept.save(state).await.map_err(|e| Fault::disk(&e))?;
     }
     let cancel = Cancel::default();
@@ -88,8 +88,11 @@ async fn tell_again<R: Router>(router: &mut R, state: &Path, kept: &Kept) -> Res
     let view = router.look().await?;
     if view.life == kept.life {
         // An operator may change these from now on.
-        let Kept { owed, servers, .. } = &mut kept;
-        owed.retain(|name| servers.get(name).is_some_and(|server| !is_so(name, server, &view)));
+        let Kept { owed, servers, added, .. } = &mut kept;
+        owed.retain(|name| {
+            let can_be_added = added.contains_key(name);
+            servers.get(name).is_some_and(|server| !is_so(name, server, can_be_added, &view))
+        });
         kept.save(state).await.map_err(|e| Fault::disk(&e))?;
     }
     match told {
@@ -99,12 +102,12 @@ async fn tell_again<R: Router>(router: &mut R, state: &Path, kept: &Kept) -> Res
     }
 }
 
-/// Whether the balancer does with a server what it was told. One it does not know gets nothing, and one
-/// without an address cannot get anything.
-fn is_so(name: &str, server: &kept::Server, view: &View) -> bool {
+/// Whether the balancer does with a server what it was told, as far as it can. One it does not know gets
+/// nothing, and cannot get anything unless it may be added.
+fn is_so(name: &str, server: &kept::Server, can_be_added: bool, view: &View) -> bool {
     match (view.server(name), server.traffic) {
         (Some(seen), traffic) => seen.share != Share::Drained && seen.traffic() == traffic,
-        (None, Traffic::In { .. }) => server.address.is_none(),
+        (None, Traffic::In { .. }) => server.address.is_none() || !can_be_added,
         (None, Traffic::Out | Traffic::Gone) => true,
     }
 }
@@ -149,7 +152,8 @@ async fn tell<R: Router>(
 }
 
 /// What was told, as far as it can be told again: a server that is not there any more is out by itself,
-/// and cannot come in without an address.
+/// and comes in only when this agent had added it, with its address. One that was configured was removed
+/// by people.
 fn wish(
     kept: &Kept,
     owed: &BTreeSet<String>,
@@ -159,7 +163,9 @@ fn wish(
     let mut servers = Vec::new();
     for (name, server) in kept.servers.iter().filter(|(name, _)| owed.contains(*name)) {
         let seen = view.server(name);
-        let can_be_added = is_bringing(server.traffic) && server.address.is_some();
+        let can_be_added = is_bringing(server.traffic)
+            && server.address.is_some()
+            && kept.added.contains_key(name);
         if is_its_turn(&server.traffic, seen) && (seen.is_some() || can_be_added) {
             // Where the balancer has it is the operator's to say.
             let address = server.address.filter(|_| seen.is_none());
@@ -173,6 +179,7 @@ fn wish(
         ready: READY,
         strict: false,
         may_empty: false,
+        partial: false,
     }
 }
 

@@ -16,12 +16,12 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-const IMAGE: &str = "debian:bookworm-slim";
+pub const IMAGE: &str = "debian:bookworm-slim";
 /// Longest any test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Makes the image if it is not there; once, however many tests there are.
-fn need_image() {
+pub fn need_image() {
     static MADE: OnceLock<Result<(), String>> = OnceLock::new();
     let made = MADE.get_or_init(|| {
         let made = std::process::Command::new("../scripts/base-image.sh").arg(IMAGE).output();

@@ -24,11 +24,11 @@ use tokio::net::{UnixListener, UnixStream};
 const MAINT: u32 = 1;
 
 /// Not only drained.
-fn is_out(balancer: &Balancer, name: &str) -> bool {
+pub fn is_out(balancer: &Balancer, name: &str) -> bool {
     balancer.admin(name).is_some_and(|(admin, _)| admin & MAINT == MAINT)
 }
 
-fn setup() -> Setup {
+pub fn setup() -> Setup {
     Setup::new(Kind::Haproxy)
 }
 

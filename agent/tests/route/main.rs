@@ -2,6 +2,7 @@
 
 mod balancer;
 mod contract;
+mod fleet;
 mod haproxy;
 mod load;
 mod nginx;

@@ -36,6 +36,7 @@ pub fn route(router: Router, orders: &[(&str, Traffic)]) -> Route {
         drain: DRAIN,
         ready: READY,
         may_empty: false,
+        partial: false,
     }
 }
 
@@ -105,7 +106,8 @@ pub async fn run_as(
 pub async fn observe(balancer: &Balancer, servers: &[&str]) -> Counters {
     let servers = servers.iter().map(|name| (*name).to_owned()).collect();
     let observe = Observe { router: balancer.router(), servers };
-    match agent::route::observe(&observe, &balancer.settings()).await {
+    match agent::route::observe(&observe, &balancer.settings(), &balancer.dir().join("state")).await
+    {
         Outcome::Succeeded { answer: Some(Answer::Counters(counters)), .. } => counters,
         other => panic!("{other:#?}"),
     }

@@ -6,6 +6,7 @@ use ::pipelines::ids::{AgentId, DeploymentId};
 use ::pipelines::time::Millis;
 use sqlx::PgConnection;
 use sqlx::types::Json;
+use uuid::Uuid;
 
 /// The hosts that were announced for a deployment, in the order they were.
 pub async fn announced(
@@ -107,4 +108,13 @@ pub async fn give_up_expected(
         .execute(conn)
         .await
         .map(|_| ())
+}
+
+/// What tells this installation's instances from another's; made when it is first asked for.
+pub async fn installation(conn: &mut PgConnection) -> sqlx::Result<Uuid> {
+    sqlx::query("insert into installation (uuid) values ($1) on conflict (id) do nothing")
+        .bind(Uuid::new_v4())
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query_scalar("select uuid from installation").fetch_one(conn).await
 }

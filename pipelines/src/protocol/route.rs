@@ -26,6 +26,10 @@ pub struct Route {
     /// The group lets all of its hosts be out of service at once, so the last one may go as well.
     #[serde(default)]
     pub may_empty: bool,
+    /// Go on without servers that do not prove themselves, as long as one does: they stay out, the rest
+    /// is done, and the answer says what each gets. Otherwise one of them is enough for nothing to change.
+    #[serde(default)]
+    pub partial: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

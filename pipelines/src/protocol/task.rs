@@ -51,6 +51,9 @@ pub enum Work {
 /// A container as a host, with an agent in it that joins by itself. Made twice it is one.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Launch {
+    /// Which controller's it is, by the UUID of its database: several may use one Docker engine.
+    #[serde(default)]
+    pub installation: String,
     pub deployment: DeploymentId,
     pub group: String,
     /// The host's name, and the container's.
@@ -70,6 +73,9 @@ impl std::fmt::Debug for Launch {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dismiss {
+    /// Which controller's it is, by the UUID of its database: several may use one Docker engine.
+    #[serde(default)]
+    pub installation: String,
     pub deployment: DeploymentId,
     pub group: String,
     pub name: String,

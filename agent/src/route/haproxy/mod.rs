@@ -177,6 +177,11 @@ impl Router for Haproxy {
         Ok(View { life: state.life, servers })
     }
 
+    async fn settle(&mut self) -> Result<bool, Fault> {
+        // What it says is what it does.
+        Ok(false)
+    }
+
     async fn add(&mut self, name: &str, address: SocketAddr) -> Result<(), Fault> {
         let command = format!("add server {}/{name} {address} {ADDED_CHECK}", self.backend);
         let answer = self.socket.ask(&command).await?;

@@ -1,23 +1,27 @@
 //! nginx, by a file with the servers of one upstream, and reloads.
 //!
-//! What is told is in the file, so a reload forgets nothing. nginx as distributions have it neither
+//! What is told is in the file, so a reload forgets nothing. That it was loaded is noted beside (`loaded`),
+//! and a file that was not is no proof of anything. nginx as distributions have it neither
 //! checks its servers nor counts per server. What is open is read from the kernel instead: the
 //! connections that workers have to a server, old workers included, which end what they began.
 
 mod conf;
+mod disk;
 mod file;
+mod loaded;
 mod processes;
 
 use super::fault::{Fault, instead};
+use super::order::Target;
 use super::router::{Change, Router, Seen, Share, View};
 use crate::context::Settings;
-use crate::durable::write_atomic;
 use conf::Conf;
-use file::{Entry, ServersFile};
+use disk::Earlier;
+use file::Entry;
+use loaded::{Known, Loaded};
 use pipelines::protocol::answer::{Check, Counters};
 use processes::{Master, Worker};
 use std::collections::BTreeMap;
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,6 +29,10 @@ use tokio::time::Instant;
 
 /// How long a master may take to have new workers.
 const RELOAD: Duration = Duration::from_secs(10);
+/// How long a task at work may take between writing the file and the reload.
+const LOADING: Duration = Duration::from_secs(3);
+/// Starts of processes are known to a few hundredths of a second.
+const SAME_TIME: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// One upstream of the nginx on this host.
@@ -35,15 +43,53 @@ pub struct Nginx {
     upstream: String,
     /// The configuration as it was found, once it was looked at.
     conf: Option<Conf>,
-    /// What nginx was last made to load here.
-    loaded: Option<String>,
+    loaded: Loaded,
+    /// The file before it was first changed here without a reload.
+    earlier: Option<Earlier>,
 }
 
 impl Nginx {
-    pub fn new(settings: &Settings, file: &Path, upstream: &str) -> Nginx {
+    /// `state` is the agent's state directory.
+    pub fn new(settings: &Settings, state: &Path, file: &Path, upstream: &str) -> Nginx {
         let command = conf::Command::new(settings.nginx.as_deref());
         let (file, upstream) = (file.to_owned(), upstream.to_owned());
-        Nginx { command, file, upstream, conf: None, loaded: None }
+        let target = Target::Nginx { file: file.clone(), upstream: upstream.clone() };
+        let loaded = Loaded::at(state, &target);
+        Nginx { command, file, upstream, conf: None, loaded, earlier: None }
+    }
+
+    /// For who only looks: the file counts for nothing until nginx has loaded it.
+    pub async fn refuse_unloaded(&mut self) -> Result<(), Fault> {
+        let master = self.master().await?;
+        let deadline = Instant::now() + LOADING;
+        while !self.is_in_force(&master)? {
+            if Instant::now() >= deadline {
+                let file = self.file.display();
+                return Err(Fault::router(format!(
+                    "nginx has not loaded {file} as it is yet, so what is in it says nothing: reload nginx \
+                     (`nginx -s reload`), or deploy to the group once more"
+                )));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// Whether this agent saw the file being loaded as it is, or somebody else reloaded since it was
+    /// written.
+    fn is_in_force(&self, master: &Master) -> Result<bool, Fault> {
+        let Earlier { text, modified } = self.now()?;
+        Ok(match self.loaded.known(&master.life(), &text) {
+            Known::Loaded => true,
+            Known::Unsure => false,
+            Known::Other => {
+                let workers = master.workers()?;
+                let mut taking = workers.iter().filter(|worker| !worker.is_leaving).peekable();
+                taking.peek().is_some()
+                    && taking
+                        .all(|worker| worker.began().is_some_and(|at| at + SAME_TIME >= modified))
+            }
+        })
     }
 
     async fn master(&mut self) -> Result<Master, Fault> {
@@ -77,43 +123,31 @@ impl Nginx {
         Ok(())
     }
 
-    fn read(&self) -> Result<ServersFile, Fault> {
-        let text = std::fs::read_to_string(&self.file).map_err(|e| self.disk("reading", &e))?;
-        ServersFile::parse(&text).map_err(|(line, what)| {
-            Fault::router(format!("{}:{line}: {what}", self.file.display()))
-        })
-    }
-
-    /// As a whole, with the rights it had.
-    fn write(&self, text: &str) -> Result<(), Fault> {
-        let rights = std::fs::metadata(&self.file).map(|meta| meta.permissions());
-        let written = rights.and_then(|rights| {
-            write_atomic(&self.file, text.as_bytes())?;
-            std::fs::set_permissions(&self.file, rights)
-        });
-        written.map_err(|e| self.disk("writing", &e))
-    }
-
-    fn disk(&self, doing: &str, error: &io::Error) -> Fault {
-        let remedy = match error.kind() {
-            io::ErrorKind::PermissionDenied => ": run the agent as root, or give its user the file",
-            io::ErrorKind::NotFound => {
-                ": it has to be there, with a line `server ADDRESS:PORT; # NAME` for each host"
-            }
-            _ => "",
-        };
-        Fault::router(format!("{doing} {}: {error}{remedy}", self.file.display()))
-    }
-
-    /// Has nginx take a file it accepts, and proves that it did: no worker of before takes requests.
-    async fn load(&mut self, text: &str, before: &str) -> Result<(), Fault> {
+    /// Has nginx take a file it accepts. When it does not, the earlier file is put back.
+    async fn load(&mut self, text: &str) -> Result<(), Fault> {
         let master = self.master().await?;
-        self.write(text)?;
-        if let Err(refused) = self.command.test().await {
-            self.write(before)?;
-            return Err(refused);
+        let now = self.now()?;
+        if now.text != text {
+            self.write(text)?;
+            self.earlier.get_or_insert(now);
         }
+        let life = master.life();
+        if let Err(fault) = self.reload(&master).await {
+            if let Some(earlier) = self.earlier.take() {
+                self.put_back(&earlier)?;
+            }
+            return Err(fault);
+        }
+        self.earlier = None;
+        self.loaded.note(&life, Some(text)).map_err(|e| Fault::disk(&e))
+    }
+
+    /// Proves that nginx took its configuration: no worker of before takes requests.
+    async fn reload(&mut self, master: &Master) -> Result<(), Fault> {
+        self.command.test().await?;
         let old = master.workers()?;
+        // It may still do it when nobody waits any more.
+        self.loaded.note(&master.life(), None).map_err(|e| Fault::disk(&e))?;
         self.command.reload().await?;
         let deadline = Instant::now() + RELOAD;
         loop {
@@ -122,7 +156,7 @@ impl Nginx {
             let taking = now.iter().filter(|worker| !worker.is_leaving);
             let (old, new): (Vec<&Worker>, Vec<&Worker>) = taking.partition(is_old);
             if old.is_empty() && !new.is_empty() {
-                break;
+                return Ok(());
             }
             if Instant::now() >= deadline {
                 return Err(Fault::router(format!(
@@ -134,8 +168,6 @@ impl Nginx {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        self.loaded = Some(text.to_owned());
-        Ok(())
     }
 
     /// Open connections to the servers of the file.
@@ -159,6 +191,17 @@ impl Router for Nginx {
         Ok(View { life, servers: self.read()?.servers().map(seen).collect() })
     }
 
+    async fn settle(&mut self) -> Result<bool, Fault> {
+        let life = self.master().await?.life();
+        let Earlier { text, .. } = self.now()?;
+        if self.loaded.known(&life, &text) == Known::Loaded {
+            return Ok(false);
+        }
+        // What is no list of servers is refused before nginx gets it.
+        self.read()?;
+        self.load(&text).await.map(|()| true)
+    }
+
     async fn add(&mut self, name: &str, address: SocketAddr) -> Result<(), Fault> {
         let mut file = self.read()?;
         if let Some(entry) = file.servers().find(|entry| entry.socket_address() == Some(address)) {
@@ -169,8 +212,11 @@ impl Router for Nginx {
             )));
         }
         file.add(name, address);
+        let now = self.now()?;
         // Loaded with the change that follows; it gets nothing before.
-        self.write(&file.to_string())
+        self.write(&file.to_string())?;
+        self.earlier.get_or_insert(now);
+        Ok(())
     }
 
     async fn prove(&mut self, _names: &[String]) -> Result<(), Fault> {
@@ -180,7 +226,6 @@ impl Router for Nginx {
 
     async fn shift(&mut self, changes: &[Change]) -> Result<(), Fault> {
         let mut file = self.read()?;
-        let before = file.to_string();
         for change in changes {
             let Some(entry) = file.server(change.name()) else { continue };
             match change {
@@ -199,10 +244,11 @@ impl Router for Nginx {
             }
         }
         let text = file.to_string();
-        if self.loaded.as_ref() == Some(&text) {
+        let life = self.master().await?.life();
+        if text == self.now()?.text && self.loaded.known(&life, &text) == Known::Loaded {
             return Ok(());
         }
-        self.load(&text, &before).await
+        self.load(&text).await
     }
 
     /// nginx cannot end the requests of one server. They are counted; who stops the application, ends

@@ -1,13 +1,14 @@
 //! nginx's processes and their connections, as the kernel knows them.
 
 use crate::route::fault::Fault;
-use procfs::ProcError;
 use procfs::net::TcpState;
 use procfs::process::{FDTarget, Process, all_processes};
+use procfs::{Current, ProcError, Uptime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 /// The process that reloads, and whose children do the work.
 #[derive(Debug)]
@@ -25,6 +26,14 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// By this machine's clock; None when the kernel does not say how long it runs.
+    pub fn began(&self) -> Option<SystemTime> {
+        let ran = Uptime::current().ok()?.uptime_duration();
+        let ticks = procfs::ticks_per_second();
+        let after = Duration::from_millis(self.started.checked_mul(1000)? / ticks.max(1));
+        SystemTime::now().checked_sub(ran.checked_sub(after).unwrap_or_default())
+    }
+
     /// Pids are used again.
     pub fn is_same(&self, other: &Worker) -> bool {
         (self.pid, self.started) == (other.pid, other.started)

@@ -93,6 +93,7 @@ impl Deployment<'_> {
             drain: router.drain,
             ready: router.ready,
             may_empty: floor == 0,
+            partial: false,
         });
         let timeout = route_timeout(self.plan);
         let new = New { work: &work, needs: Vec::new(), generation, epoch: engine.epoch, timeout };
@@ -123,7 +124,9 @@ impl Deployment<'_> {
             instances::token(conn, host, Millis(instances.join_timeout.0 + TOKEN_SPARE.0)).await?;
         let token = JoinToken { id, secret, ca_sha256: engine.joining.ca_sha256.clone() };
         let Provider::Docker(settings) = &instances.provider;
+        let installation = instances::installation(conn).await?.to_string();
         let work = Work::Launch(Launch {
+            installation,
             deployment: self.plan.deployment,
             group: self.plan.group.clone(),
             name: self.plan.host_name(host),
@@ -145,7 +148,9 @@ impl Deployment<'_> {
         let provider = instances::provider(conn, host).await?;
         let provider = provider.context("a host to be removed that nobody made")?;
         instances::dismissed(conn, host).await?;
+        let installation = instances::installation(conn).await?.to_string();
         let work = Work::Dismiss(Dismiss {
+            installation,
             deployment: self.plan.deployment,
             group: self.plan.group.clone(),
             name: self.plan.host_name(host),

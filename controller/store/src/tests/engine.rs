@@ -193,3 +193,15 @@ async fn registering_counts_versions_by_changes_of_the_text() {
     assert_eq!(groups::lock(&mut conn, id).await.unwrap().generation, 7, "it only rises");
     assert_eq!(groups::list(&mut conn).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn an_installation_has_one_name_and_keeps_it() {
+    let (db, other) = (database().await, database().await);
+    let name = async |pool: &sqlx::PgPool| {
+        let mut conn = pool.acquire().await.unwrap();
+        crate::instances::installation(&mut conn).await.unwrap()
+    };
+    let (first, again) = tokio::join!(name(&db.pool), name(&db.pool));
+    assert_eq!((first, name(&db.pool).await), (again, first));
+    assert_ne!(name(&other.pool).await, first);
+}
