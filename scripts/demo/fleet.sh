@@ -220,7 +220,7 @@ stop_process() {
     local pid
     pid=$(cat "$work/run/$1.pid" 2>/dev/null) || return 0
     # The number may be somebody else's by now.
-    if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q "$work"; then
+    if { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -q "$work"; then
         kill "$pid" 2>/dev/null || true
         wait_until 10 is_gone "$pid" || kill -9 "$pid" 2>/dev/null || true
     fi
