@@ -57,6 +57,8 @@ pub enum Command {
         attempt: u32,
         generation: u64,
         orders: Vec<(AgentId, Traffic)>,
+        /// Hosts that the balancer finds bad keep nobody else out.
+        partial: bool,
     },
     CancelRoute {
         attempt: u32,

@@ -213,3 +213,36 @@ async fn whoever_dies_in_a_canary_comes_back_and_no_request_is_lost() {
     assert_eq!(world.versions(), [version; 3], "{end}");
     assert_eq!(world.balancer().serving(), ["host-1", "host-2", "host-3"]);
 }
+
+/// A host that stands by may have died unnoticed; the way back must not fail because of it.
+#[tokio::test]
+async fn one_dead_host_does_not_keep_the_others_from_coming_back() {
+    let sets = |bake: &str| {
+        let sets = "blue: {tags: {set: blue}}, green: {tags: {set: green}}";
+        group(&format!("{{blue-green: {{{sets}, bake: {bake}, keep-old: 0s}}}}"), "")
+    };
+    let options =
+        Options { hosts: 4, balancer: true, group: sets("0s"), sets: true, ..Options::default() };
+    let world = World::start(options).await;
+    let end = world.deliver(&Revision::web("v1"), 1).await;
+    assert_eq!(end["status"], "succeeded", "{end}");
+    assert_eq!(world.balancer().serving(), ["host-2", "host-4"]);
+    world.regroup(&sets("1h")).await;
+    world.repository.commit(&Revision::web("v2"), "Sell more");
+    world.repository.push();
+    let run = world.api.run_number(2).await;
+    system_tests::wait::until("the switch to the other set", || async {
+        (world.balancer().serving() == ["host-1", "host-3"]).then_some(())
+    })
+    .await;
+    let stop = "start-stop-daemon --stop --retry 5 --pidfile /run/shop.pid";
+    world.hosts[1].run(stop).expect("stopping the shop on host-2");
+    let deployment = world.api.newest_deployment(2).await;
+    let path = format!("/api/v1/deployments/{deployment}/abort");
+    world.api.post(&path, &serde_json::json!({ "reason": "not this" })).await;
+    let end = world.api.run_end(&run).await;
+    assert_eq!(world.balancer().serving(), ["host-4"], "{end}");
+    let deployment = world.api.deployment_end(&deployment).await;
+    assert_eq!(deployment["status"], "rollback-failed", "{deployment}");
+    assert!(deployment.to_string().contains("own check finds it bad"), "{deployment}");
+}

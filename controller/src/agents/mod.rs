@@ -16,7 +16,9 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post, put};
 use pipelines::deploy::{self, HostOutcome, RouteOutcome};
 use pipelines::ids::TaskId;
+use pipelines::protocol::answer::Answer;
 use pipelines::protocol::report::Outcome;
+use pipelines::protocol::route::Traffic;
 use pipelines::protocol::task::TaskKey;
 use pipelines::run::{self, event::BuildOutcome};
 use store::tasks::Owner;
@@ -101,7 +103,7 @@ pub(crate) async fn tell_owner(
         Owner::Route { deployment } => {
             let outcome = match outcome {
                 // The driver reads back before it says so; what it read is in the task.
-                Outcome::Succeeded { .. } => RouteOutcome::Applied,
+                Outcome::Succeeded { answer, .. } => routed(answer.as_ref()),
                 Outcome::Failed { error, .. } => RouteOutcome::Failed(error.clone()),
                 Outcome::Cancelled { .. } => RouteOutcome::Cancelled,
             };
@@ -125,4 +127,13 @@ pub(crate) async fn tell_owner(
             Ok(())
         }
     }
+}
+
+/// What the driver read back: everything as ordered, or all but those that are out.
+fn routed(answer: Option<&Answer>) -> RouteOutcome {
+    let Some(Answer::Routed(routed)) = answer else { return RouteOutcome::Applied };
+    let in_traffic = |traffic: Traffic| matches!(traffic, Traffic::In { .. });
+    let out = routed.servers.iter().filter(|server| !in_traffic(server.traffic));
+    let out: Vec<String> = out.map(|server| server.name.clone()).collect();
+    if out.is_empty() { RouteOutcome::Applied } else { RouteOutcome::Partly { out } }
 }

@@ -104,10 +104,10 @@ fn traffic_first(turn: &mut Turn<'_>) -> bool {
             continue;
         }
         let same = matches!(host.app, App::Before | App::Restored);
-        // One that cannot come in must not keep the others out: it has its turn afterwards, alone.
-        let well = host.fault.is_none() && host.excluded.is_none();
-        let idle = matches!(host.lane, Lane::Out | Lane::Gone);
-        let able = !idle || (well && turn.facts.is_alive(planned.id));
+        // Its agent need not speak: the balancer's own check stands for it, and one that is found bad
+        // does not keep the others out.
+        let vouched = host.is_sound(planned) || !matches!(planned.lane, Lane::In { .. });
+        let able = vouched && !matches!(host.fault, Some(Fault::Stuck { .. }));
         let returns = able && host.app == App::Before && host.lane != planned.lane;
         let serves = same && host.is_sound(planned);
         let reached = host.is_in() || (returns && matches!(planned.lane, Lane::In { .. }));
@@ -169,6 +169,8 @@ fn restore(turn: &mut Turn<'_>, planned: &PlanHost, moves: &mut Moves) -> Progre
         return settle_in_place(turn, planned);
     }
     match planned.lane {
+        // Nobody vouched for what it runs, and nobody does now.
+        Lane::In { .. } if !host.is_sound(planned) => return Progress::Done,
         // It was never known; in traffic is where a sound host belongs.
         Lane::Unknown if planned.serving || host.app == App::Restored => {
             if host.is_in() {
@@ -238,6 +240,13 @@ fn take_away(turn: &mut Turn<'_>, planned: &PlanHost, moves: &mut Moves) -> Prog
         return Progress::Done;
     }
     let failed = matches!(host.fault, Some(Fault::Stuck { .. }));
+    if is_last(turn, planned) {
+        let message = "nobody else serves, so it stays in traffic".to_owned();
+        turn.host_mut(planned.id).fault = Some(Fault::Stuck { message: message.clone() });
+        turn.host_mut(planned.id).excluded =
+            Some(Excluded { by: "the group".to_owned(), reason: message });
+        return Progress::Done;
+    }
     match host.lane {
         Lane::Direct | Lane::Gone => turn.dismiss(planned.id, Purpose::Rollback),
         // An instance nobody could take out of traffic is not pulled from under its requests.
@@ -252,6 +261,18 @@ fn take_away(turn: &mut Turn<'_>, planned: &PlanHost, moves: &mut Moves) -> Prog
     Progress::Working
 }
 
+/// Whether a group that had traffic would be left without any.
+fn is_last(turn: &Turn<'_>, planned: &PlanHost) -> bool {
+    let serves = |planned: &PlanHost| {
+        let host = turn.host(planned.id);
+        host.is_in() && host.is_sound(planned)
+    };
+    let missed = turn.plan.hosts.iter().any(PlanHost::had_traffic);
+    let floor = turn.plan.limits.min_healthy.min(turn.plan.limits.rollback_min_healthy);
+    let others = turn.plan.hosts.iter().any(|other| other.id != planned.id && serves(other));
+    missed && floor > 0 && serves(planned) && !others
+}
+
 /// Why a host that should have been brought back was not.
 fn left_over(turn: &Turn<'_>, planned: &PlanHost) -> Option<&'static str> {
     let host: &Host = turn.host(planned.id);
@@ -263,6 +284,7 @@ fn left_over(turn: &Turn<'_>, planned: &PlanHost) -> Option<&'static str> {
         App::Absent | App::Before | App::Restored if host.is_where_it_was(planned) => None,
         App::Absent => None,
         App::Before | App::Restored if planned.lane == Lane::Unknown => None,
+        App::Before if !planned.serving => None,
         App::Before | App::Restored => Some("the router did not give it its traffic back"),
         // It was idle, and is idle again.
         _ if idle_before && host.lane == Lane::Out && planned.prior.is_none() => None,

@@ -86,6 +86,11 @@ pub enum HostOutcome {
 #[serde(rename_all = "kebab-case")]
 pub enum RouteOutcome {
     Applied,
+    /// All of it but these hosts, by name: the balancer's own check finds them bad, and they are out.
+    /// Only where the order allowed it.
+    Partly {
+        out: Vec<String>,
+    },
     Failed(TaskError),
     Cancelled,
 }

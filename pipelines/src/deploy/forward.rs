@@ -109,6 +109,9 @@ fn provision(turn: &mut Turn<'_>, hosts: &[AgentId]) {
 }
 
 fn install(turn: &mut Turn<'_>, hosts: &[AgentId], width: u32, enter: Enter) {
+    if share::in_force(turn).is_some_and(|share| share::mend(turn, share)) {
+        return;
+    }
     let mut moves = Moves::default();
     let mut progress = Progress::Done;
     let hosts: Vec<AgentId> = owed(turn).chain(hosts.iter().copied()).collect();

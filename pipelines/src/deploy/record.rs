@@ -8,6 +8,7 @@ use super::state::{Cause, Overridden, Pause, Phase, Promoted, RouteTrouble, Stat
 use crate::command::{Command, Serving};
 use crate::ids::AgentId;
 use crate::protocol::report::{ErrorCode, TaskError};
+use crate::protocol::route::Traffic;
 use crate::protocol::task::Purpose;
 use crate::time::Timestamp;
 
@@ -26,7 +27,7 @@ pub(super) fn record(
         Event::HostFinished { host, attempt, outcome } => {
             host_finished(plan, state, (*host, *attempt), outcome, commands);
         }
-        Event::Routed { attempt, outcome } => routed(state, *attempt, outcome, commands),
+        Event::Routed { attempt, outcome } => routed(plan, state, (*attempt, outcome), commands),
         Event::Instance { host, attempt, error } => {
             instance(state, (*host, *attempt), error.as_deref());
         }
@@ -202,7 +203,17 @@ fn cancelled() -> TaskError {
     }
 }
 
-fn routed(state: &mut State, attempt: u32, outcome: &RouteOutcome, commands: &mut Vec<Command>) {
+fn routed(
+    plan: &Plan,
+    state: &mut State,
+    (attempt, outcome): (u32, &RouteOutcome),
+    commands: &mut Vec<Command>,
+) {
+    let red = |id: AgentId, traffic: Traffic| {
+        let left_out = |out: &[String]| out.contains(&plan.host_name(id));
+        let wanted = matches!(traffic, Traffic::In { .. });
+        wanted && matches!(outcome, RouteOutcome::Partly { out } if left_out(out))
+    };
     let Some(at) = state.routes.iter().position(|route| route.attempt == attempt) else { return };
     let route = state.routes.remove(at);
     let mut together = false;
@@ -213,17 +224,22 @@ fn routed(state: &mut State, attempt: u32, outcome: &RouteOutcome, commands: &mu
         together |= work.is_none();
         let (was_in, was_out) = (host.is_in(), matches!(host.lane, Lane::Out | Lane::Gone));
         host.lane = match outcome {
-            RouteOutcome::Applied => Lane::from(*traffic),
+            _ if red(*id, *traffic) => Lane::Out,
+            RouteOutcome::Applied | RouteOutcome::Partly { .. } => Lane::from(*traffic),
             RouteOutcome::Failed(_) | RouteOutcome::Cancelled => Lane::Unknown,
         };
         commands.push(Command::RecordTraffic { host: *id, lane: host.lane });
-        if *outcome == RouteOutcome::Applied {
+        if matches!(outcome, RouteOutcome::Applied | RouteOutcome::Partly { .. }) {
             // Out on the way to an update: the hook is the update's first part.
             let on_the_way = work.is_some_and(|work| work.stage == Stage::Draining);
             // One that never left has nothing to say about coming back.
             let came = host.is_in() && (was_out || host.left || host.app != App::Before);
             let went = !host.is_in() && host.left;
             host.unsettled = was_in != host.is_in() && !on_the_way && (came || went);
+        }
+        if red(*id, *traffic) {
+            let message = "the balancer's own check finds it bad, so it got no traffic".to_owned();
+            host.fault = Some(Fault::Stuck { message });
         }
         if let (RouteOutcome::Failed(error), Some(work)) = (outcome, work) {
             host.fault = Some(match work.purpose {
@@ -237,7 +253,7 @@ fn routed(state: &mut State, attempt: u32, outcome: &RouteOutcome, commands: &mu
             let times = state.route_trouble.as_ref().map_or(1, |trouble| trouble.times + 1);
             state.route_trouble = Some(RouteTrouble { times, error: error.clone() });
         }
-        RouteOutcome::Applied => state.route_trouble = None,
+        RouteOutcome::Applied | RouteOutcome::Partly { .. } => state.route_trouble = None,
         RouteOutcome::Failed(_) | RouteOutcome::Cancelled => {}
     }
 }

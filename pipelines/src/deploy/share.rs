@@ -168,6 +168,31 @@ pub(super) fn is_reached(turn: &Turn<'_>, share: Share) -> bool {
         && differences(turn, share).is_empty()
 }
 
+/// Tells the balancer again what hosts are to get whose traffic is unknown since an order failed: as long
+/// as it is, nothing else may move. True when there was something to tell.
+pub(super) fn mend(turn: &mut Turn<'_>, share: Share) -> bool {
+    if !turn.state.routes.is_empty() || turn.state.paused.is_some() {
+        return false;
+    }
+    let (mut new, mut old) = sides(turn, share);
+    let unknown = |id: &AgentId| {
+        let host = turn.host(*id);
+        host.lane == Lane::Unknown && host.fault.is_none()
+    };
+    let stays = |id: &AgentId| {
+        let host = turn.host(*id);
+        host.work.is_none() && !host.left && (host.is_in() || unknown(id))
+    };
+    new.retain(stays);
+    old.retain(stays);
+    if new.is_empty() || old.is_empty() || !new.iter().chain(&old).any(unknown) {
+        return false;
+    }
+    let orders = split_orders(turn, share, &new, &old);
+    turn.route(orders);
+    true
+}
+
 /// Whether nobody is left to be given the new revision's share.
 fn lacks_new(turn: &Turn<'_>, share: Share) -> bool {
     let wanted = matches!(share, Share::Percent(percent) if percent > 0);

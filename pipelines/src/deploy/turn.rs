@@ -3,7 +3,7 @@
 use super::event::Facts;
 use super::host::{App, Host, Lane, Stage, Work};
 use super::plan::{Plan, PlanHost};
-use super::state::{RouteOrder, State};
+use super::state::{Phase, RouteOrder, State};
 use crate::command::Command;
 use crate::ids::AgentId;
 use crate::protocol::route::Traffic;
@@ -91,7 +91,9 @@ impl Turn<'_> {
         let attempt = self.state.route_attempt;
         let order = RouteOrder { attempt, orders: orders.clone(), since: now, cancelling: false };
         self.state.routes.push(order);
-        self.commands.push(Command::Route { attempt, generation, orders });
+        // On the way back every host that can serve has to.
+        let partial = matches!(self.state.phase, Phase::RollingBack | Phase::Failing);
+        self.commands.push(Command::Route { attempt, generation, orders, partial });
     }
 
     /// Tells the balancer about hosts that wait for it; `beside`: what others get at the same time.

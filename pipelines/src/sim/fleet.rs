@@ -183,6 +183,7 @@ pub struct RouteTask {
     pub attempt: u32,
     pub generation: u64,
     pub orders: Vec<(AgentId, Traffic)>,
+    pub partial: bool,
 }
 
 impl Router {
@@ -224,12 +225,22 @@ impl Router {
         self.generation = task.generation;
         let fails = dice.permille(faults.route_fails);
         let part = if fails { dice.below(task.orders.len() as u64 + 1) } else { u64::MAX };
+        let mut out = Vec::new();
+        let comes = |(id, traffic): &&(AgentId, Traffic)| {
+            let host = &hosts[index_of(*id)];
+            matches!(traffic, Traffic::In { .. }) && host.sound && host.exists
+        };
+        let partial = task.partial && task.orders.iter().any(|order| comes(&order));
         for (index, (id, traffic)) in task.orders.iter().enumerate() {
             let host = &mut hosts[index_of(*id)];
             if index as u64 >= part {
                 return Ok(Some(RouteOutcome::Failed(error(ErrorCode::RouterFailed, false))));
             }
             host.weight = match traffic {
+                Traffic::In { .. } if partial && !(host.sound && host.exists) => {
+                    out.push(*id);
+                    None
+                }
                 // Its own check is red: it does not let it in.
                 Traffic::In { .. } if !(host.sound && host.exists) => {
                     return Ok(Some(RouteOutcome::Failed(error(ErrorCode::RouterFailed, false))));
@@ -238,7 +249,10 @@ impl Router {
                 Traffic::Out | Traffic::Gone => None,
             };
         }
-        Ok(Some(RouteOutcome::Applied))
+        if out.is_empty() {
+            return Ok(Some(RouteOutcome::Applied));
+        }
+        Ok(Some(RouteOutcome::Partly { out: out.iter().map(ToString::to_string).collect() }))
     }
 }
 

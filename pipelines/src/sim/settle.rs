@@ -21,8 +21,8 @@ impl Play<'_> {
                 Command::CancelHost { host, attempt } => {
                     self.send(Word::Cancel(host, attempt), 400);
                 }
-                Command::Route { attempt, generation, orders } => {
-                    let task = RouteTask { attempt, generation, orders };
+                Command::Route { attempt, generation, orders, partial } => {
+                    let task = RouteTask { attempt, generation, orders, partial };
                     self.send(Word::Route(task), 8000);
                 }
                 Command::CancelRoute { attempt } => self.send(Word::CancelRoute(attempt), 400),
@@ -158,11 +158,19 @@ impl Play<'_> {
                 }
                 self.seen_traffic();
                 let attempt = task.attempt;
+                let outcome = self.by_name(outcome);
                 self.send(Word::Say(Event::Routed { attempt, outcome }), 300);
             }
             Ok(None) => {}
             Err(rule) => self.broken(&rule[..2], rule),
         }
+    }
+
+    /// A balancer knows servers by their names.
+    fn by_name(&self, outcome: RouteOutcome) -> RouteOutcome {
+        let RouteOutcome::Partly { out } = outcome else { return outcome };
+        let hosts = self.plan.hosts.iter().filter(|host| out.contains(&host.id.to_string()));
+        RouteOutcome::Partly { out: hosts.map(|host| host.name.clone()).collect() }
     }
 
     /// Hosts that get traffic and can answer it.
@@ -172,7 +180,7 @@ impl Play<'_> {
 
     fn cancel_route(&mut self, attempt: u32) {
         let orders = Vec::new();
-        let task = RouteTask { attempt, generation: u64::MAX, orders };
+        let task = RouteTask { attempt, generation: u64::MAX, orders, partial: false };
         // Whatever of it was done is done; an empty order marks the rest as not to be done.
         if self.router.connected && self.router.forget(&task) {
             let outcome = RouteOutcome::Cancelled;

@@ -62,7 +62,7 @@ impl Deployment<'_> {
         self,
         engine: &Engine,
         conn: &mut PgConnection,
-        (attempt, generation): (u32, u64),
+        (attempt, generation, partial): (u32, u64, bool),
         orders: &[(AgentId, Traffic)],
     ) -> Result<AgentId> {
         let router = self.plan.router.as_ref().context("an order to a router there is not")?;
@@ -93,7 +93,7 @@ impl Deployment<'_> {
             drain: router.drain,
             ready: router.ready,
             may_empty: floor == 0,
-            partial: false,
+            partial,
         });
         let timeout = route_timeout(self.plan);
         let new = New { work: &work, needs: Vec::new(), generation, epoch: engine.epoch, timeout };

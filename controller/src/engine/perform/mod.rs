@@ -94,8 +94,8 @@ async fn for_deployment(
             tasks::cancel_order(conn, row.id(), Order::Host(*host), *attempt).await?;
             effects.agents.insert(*host);
         }
-        Command::Route { attempt, generation, orders } => {
-            let which = (*attempt, *generation);
+        Command::Route { attempt, generation, orders, partial } => {
+            let which = (*attempt, *generation, *partial);
             effects.agents.insert(of.route(engine, conn, which, orders).await?);
         }
         Command::CancelRoute { attempt } => {
