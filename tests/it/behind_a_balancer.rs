@@ -42,6 +42,10 @@ async fn rolling_takes_every_host_out_and_in_and_loses_no_request() {
     let (status, _) = under_load(&world, &Revision::web("v2"), 2).await;
     assert_eq!(status, "succeeded");
     assert_eq!(world.versions(), ["v2", "v2", "v2"]);
+    // Its history tells of a balancer that did all it was told.
+    let id = world.api.newest_deployment(2).await;
+    let told = world.api.get(&format!("/api/v1/deployments/{id}")).await.to_string();
+    assert!(told.contains("the router did what it was told") && !told.contains("finds"), "{told}");
     assert_eq!(world.balancer().serving(), ["host-1", "host-2", "host-3"]);
 }
 
@@ -245,4 +249,5 @@ async fn one_dead_host_does_not_keep_the_others_from_coming_back() {
     let deployment = world.api.deployment_end(&deployment).await;
     assert_eq!(deployment["status"], "rollback-failed", "{deployment}");
     assert!(deployment.to_string().contains("own check finds it bad"), "{deployment}");
+    assert!(deployment.to_string().contains("but finds host-2 bad"), "{deployment}");
 }

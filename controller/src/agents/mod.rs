@@ -19,7 +19,7 @@ use pipelines::ids::TaskId;
 use pipelines::protocol::answer::Answer;
 use pipelines::protocol::report::Outcome;
 use pipelines::protocol::route::Traffic;
-use pipelines::protocol::task::TaskKey;
+use pipelines::protocol::task::{TaskKey, Work};
 use pipelines::run::{self, event::BuildOutcome};
 use store::tasks::Owner;
 use store::{PgConnection, artifacts, inbox, tasks};
@@ -103,7 +103,9 @@ pub(crate) async fn tell_owner(
         Owner::Route { deployment } => {
             let outcome = match outcome {
                 // The driver reads back before it says so; what it read is in the task.
-                Outcome::Succeeded { answer, .. } => routed(answer.as_ref()),
+                Outcome::Succeeded { answer, .. } => {
+                    routed(tasks::work(conn, key.task).await?.as_ref(), answer.as_ref())
+                }
                 Outcome::Failed { error, .. } => RouteOutcome::Failed(error.clone()),
                 Outcome::Cancelled { .. } => RouteOutcome::Cancelled,
             };
@@ -129,11 +131,16 @@ pub(crate) async fn tell_owner(
     }
 }
 
-/// What the driver read back: everything as ordered, or all but those that are out.
-fn routed(answer: Option<&Answer>) -> RouteOutcome {
-    let Some(Answer::Routed(routed)) = answer else { return RouteOutcome::Applied };
-    let in_traffic = |traffic: Traffic| matches!(traffic, Traffic::In { .. });
-    let out = routed.servers.iter().filter(|server| !in_traffic(server.traffic));
-    let out: Vec<String> = out.map(|server| server.name.clone()).collect();
+/// What the driver read back against what it was told: all of it, or all but servers that were to come
+/// in and are out.
+fn routed(work: Option<&Work>, answer: Option<&Answer>) -> RouteOutcome {
+    let (Some(Work::Route(route)), Some(Answer::Routed(routed))) = (work, answer) else {
+        return RouteOutcome::Applied;
+    };
+    let comes = |traffic: Traffic| matches!(traffic, Traffic::In { .. });
+    let wanted =
+        |name: &str| route.servers.iter().any(|order| order.name == name && comes(order.traffic));
+    let red = routed.servers.iter().filter(|seen| wanted(&seen.name) && !comes(seen.traffic));
+    let out: Vec<String> = red.map(|seen| seen.name.clone()).collect();
     if out.is_empty() { RouteOutcome::Applied } else { RouteOutcome::Partly { out } }
 }

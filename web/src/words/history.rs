@@ -64,8 +64,8 @@ fn deployment_event(event: &deploy::Event, plan: Option<&Plan>) -> Option<String
         deploy::Event::Supersede { by } => format!("overtaken by {by}"),
         deploy::Event::Routed { outcome, .. } => match outcome {
             RouteOutcome::Applied => "the router did what it was told".to_owned(),
-            RouteOutcome::Partly { .. } => {
-                "the router did what it was told, but for hosts it finds bad".to_owned()
+            RouteOutcome::Partly { out } => {
+                format!("the router did what it was told, but finds {} bad", out.join(", "))
             }
             RouteOutcome::Failed(error) => format!("the router failed: {}", error.message),
             RouteOutcome::Cancelled => "the router stopped half-way".to_owned(),

@@ -132,6 +132,15 @@ pub async fn by_id(conn: &mut PgConnection, id: TaskId) -> sqlx::Result<Option<R
     sqlx::query_as(select!("where tasks.id = $1")).bind(id.0).fetch_optional(conn).await
 }
 
+/// What a task asks for.
+pub async fn work(conn: &mut PgConnection, id: TaskId) -> sqlx::Result<Option<Work>> {
+    let work: Option<Json<Work>> = sqlx::query_scalar("select work from tasks where id = $1")
+        .bind(id.0)
+        .fetch_optional(conn)
+        .await?;
+    Ok(work.map(|Json(work)| work))
+}
+
 pub async fn of_run(conn: &mut PgConnection, run: RunId) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as(select!("where run_id = $1 order by tasks.id")).bind(run.0).fetch_all(conn).await
 }
