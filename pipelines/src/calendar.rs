@@ -39,6 +39,18 @@ pub fn closed(windows: &[Window], freezes: &[Window], now: Timestamp) -> Option<
     Some(Closed { reason, until: None })
 }
 
+/// `Mon 2026-11-23 09:00 Europe/Berlin`: an instant as a clock on the wall shows it there; in UTC where
+/// there is no such zone.
+#[must_use]
+pub fn local(at: Timestamp, zone: &str) -> String {
+    let (zone, name) = match ZONES.get(zone) {
+        Ok(known) => (known, zone),
+        Err(_) => (TimeZone::UTC, "UTC"),
+    };
+    let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    format!("{} {name}", at.to_zoned(zone).strftime("%a %Y-%m-%d %H:%M"))
+}
+
 /// Why it is closed at one moment, and when this reason ends, if ever.
 fn why_closed(
     windows: &[Window],

@@ -161,7 +161,8 @@ async fn insert(conn: &mut PgConnection, order: &Order<'_>) -> sqlx::Result<(Dep
     Ok((before.ok_or(sqlx::Error::RowNotFound)?, false))
 }
 
-async fn queued(conn: &mut PgConnection, group: i64) -> sqlx::Result<Vec<DeploymentId>> {
+/// The deployments of a group that go forward and have not begun: a newer one may take their place.
+pub async fn queued(conn: &mut PgConnection, group: i64) -> sqlx::Result<Vec<DeploymentId>> {
     let ids: Vec<i64> = sqlx::query_scalar(
         "select id from deployments
          where group_id = $1 and finished_at is null and status = 'queued' and purpose = 'forward'",

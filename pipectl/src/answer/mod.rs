@@ -151,6 +151,19 @@ pub struct History {
     pub text: String,
 }
 
+/// A group's monitor.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Monitor {
+    pub name: String,
+    /// ok, alarm, no-data
+    pub state: String,
+    pub reason: String,
+    pub looked_at: Option<String>,
+    /// It only reports.
+    pub dry_run: bool,
+}
+
 /// Whether only a person can move it on.
 pub fn needs_person(waiting: &[Waiting]) -> bool {
     !waiting.is_empty() && waiting.iter().all(|entry| entry.person)

@@ -1,6 +1,6 @@
 //! A plan, as far as we print it.
 
-use super::Revision;
+use super::{Monitor, Revision};
 use serde::Deserialize;
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -18,7 +18,9 @@ pub struct Plan {
     pub hosts: Vec<Host>,
     pub cannot_be_undone: Vec<String>,
     pub notes: Vec<String>,
-    pub waits_for: Option<Holder>,
+    pub start: Start,
+    pub approvals: Vec<String>,
+    pub monitors: Monitors,
     pub clashing: usize,
     pub failed: usize,
     pub silent: usize,
@@ -32,11 +34,29 @@ pub struct PlannedRevision {
     pub size: u64,
 }
 
+/// When it would start. A controller that does not say so starts it at once, or says why not.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct Start {
+    pub at_once: bool,
+    pub sentences: Vec<String>,
+}
+
+impl Default for Start {
+    fn default() -> Start {
+        Start { at_once: true, sentences: Vec::new() }
+    }
+}
+
+/// The group's monitors as they were seen last.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub struct Holder {
-    pub deployment: String,
-    pub status: String,
+pub struct Monitors {
+    /// Whose looks these are.
+    pub deployment: Option<String>,
+    pub over: bool,
+    pub monitors: Vec<Monitor>,
+    pub sentences: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

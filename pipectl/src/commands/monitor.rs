@@ -1,6 +1,7 @@
 //! `pipectl monitor list|set`.
 
 use super::{Context, target};
+use crate::answer::Monitor;
 use crate::connect::parse;
 use crate::exit::{Exit, Result};
 use crate::output::{Output, ago, clean, table};
@@ -64,15 +65,6 @@ struct Monitors {
     monitors: Vec<Monitor>,
 }
 
-#[derive(Deserialize)]
-struct Monitor {
-    name: String,
-    state: String,
-    reason: String,
-    looked_at: Option<String>,
-    dry_run: bool,
-}
-
 pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit> {
     let client = context.client()?;
     let answer = match arguments.verb {
@@ -109,7 +101,8 @@ fn print(output: &Output, answer: &Value) -> Result<()> {
     Ok(())
 }
 
-fn row(monitor: &Monitor) -> Vec<String> {
+/// Name, state with its glyph, why, and how long ago that was seen.
+pub fn row(monitor: &Monitor) -> Vec<String> {
     let glyph = match monitor.state.as_str() {
         "ok" => "✓",
         "alarm" => "✗",

@@ -4,8 +4,8 @@ mod files;
 
 pub use files::paths;
 
-use super::Context;
-use crate::answer::plan::{Plan, Step};
+use super::{Context, monitor};
+use crate::answer::plan::{Monitors, Plan, Step};
 use crate::connect::parse;
 use crate::exit::{Exit, Result};
 use crate::output::{Painter, clean, list, rough, table};
@@ -41,8 +41,11 @@ fn text(painter: Painter, plan: &Plan) -> Vec<String> {
         lines.push(painter.bad("It would end at once, before anything is touched:"));
         lines.push(list(vec![vec![String::new(), clean(refused)]]));
     }
+    section(&mut lines, painter, "Start", bullets(&plan.start.sentences));
     section(&mut lines, painter, "Capacity", bullets(&plan.capacity));
     section(&mut lines, painter, "Steps", steps(plan));
+    section(&mut lines, painter, "Approvals", bullets(&plan.approvals));
+    monitors(&mut lines, painter, plan);
     if !plan.hosts.is_empty() {
         lines.push(String::new());
         lines.push(hosts(painter, plan));
@@ -72,18 +75,13 @@ fn head(plan: &Plan) -> Vec<Vec<String>> {
         1 => strategy.push_str("; a person has to agree once"),
         more => strategy.push_str(&format!("; a person has to agree {more} times")),
     }
-    let mut rows = vec![
+    vec![
         vec![
             "artifact".to_owned(),
             format!("{} ({})", clean(&digest), HumanBytes(plan.revision.size)),
         ],
         vec!["strategy".to_owned(), strategy],
-    ];
-    if let Some(holder) = &plan.waits_for {
-        let (id, status) = (clean(&holder.deployment), clean(&holder.status));
-        rows.push(vec!["queue".to_owned(), format!("it would wait for {id}, which is {status}")]);
-    }
-    rows
+    ]
 }
 
 fn section(lines: &mut Vec<String>, painter: Painter, title: &str, rows: Vec<Vec<String>>) {
@@ -108,6 +106,28 @@ fn steps(plan: &Plan) -> Vec<Vec<String>> {
         }
     }
     rows
+}
+
+/// As they were seen last: nobody looks while nothing is deployed.
+fn monitors(lines: &mut Vec<String>, painter: Painter, plan: &Plan) {
+    let Monitors { deployment, over, monitors, sentences } = &plan.monitors;
+    if monitors.is_empty() {
+        return;
+    }
+    let seen = match deployment {
+        Some(id) if *over => format!("last seen by {}, which is over", clean(id)),
+        Some(id) => format!("as {} sees them", clean(id)),
+        None => "not looked at before the first deployment".to_owned(),
+    };
+    lines.push(String::new());
+    lines.push(painter.strong(&format!("Monitors, {seen}")));
+    let head = ["monitor", "state", "why", "looked at"];
+    lines.push(indented(&table(painter, &head, monitors.iter().map(monitor::row).collect())));
+    lines.push(list(bullets(sentences)));
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }
 
 /// `host-1 weight 85 · host-2, host-3 weight 256`: those with the same one together.
@@ -183,6 +203,9 @@ fn verdict(painter: Painter, plan: &Plan) -> String {
         return painter.bad(&text);
     }
     match plan.silent {
+        0 if !plan.start.at_once => painter.wait(
+            "Nothing stands in its way, but it would not start at once. Nothing was touched.",
+        ),
         0 => painter.good("Nothing stands in its way. Nothing was touched."),
         silent => painter.wait(&format!(
             "Nothing is known to stand in its way; {} did not answer. Nothing was touched.",

@@ -78,6 +78,9 @@ pub async fn rollback(
 pub struct Wanted {
     /// A run (`r-12`), a deployment (`d-3`) or a digest; the revision the group is on by default.
     revision: Option<String>,
+    /// Why it is to start although a window or a freeze is against it.
+    #[serde(rename = "override")]
+    overrule: Option<String>,
 }
 
 pub async fn deploy(
@@ -88,8 +91,12 @@ pub async fn deploy(
 ) -> Result<(StatusCode, Json<Created>)> {
     let mut tx = web.pool.begin().await?;
     let group = intent::group(&mut tx, &name).await?;
-    let wanted = wanted.revision.as_deref();
-    let (deployment, revision) = revision::deploy(&web, &mut tx, &group, &person, wanted).await?;
+    let Wanted { revision, overrule } = wanted;
+    let (deployment, revision) =
+        revision::deploy(&web, &mut tx, &group, &person, revision.as_deref()).await?;
+    if let Some(reason) = overrule {
+        intent::let_through(&mut tx, &group, deployment, &person, &reason).await?;
+    }
     tx.commit().await?;
     web.wakes.engine();
     web.wakes.pages();

@@ -15,7 +15,7 @@ use pipelines::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{PgConnection, deployments, groups, inbox};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct MonitorBody {
     name: String,
     /// ok, alarm, no-data
@@ -30,7 +30,7 @@ pub struct MonitorBody {
 }
 
 /// Somebody's word in place of what is found.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct SetBody {
     /// ok, alarm
     state: &'static str,
@@ -84,12 +84,14 @@ impl From<&VerdictLine> for VerdictBody {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct MonitorList {
     group: String,
     /// The deployment whose looks these are: the newest.
     deployment: Option<String>,
-    monitors: Vec<MonitorBody>,
+    /// It is over: these are its last looks.
+    over: bool,
+    pub monitors: Vec<MonitorBody>,
 }
 
 pub async fn list(
@@ -102,7 +104,8 @@ pub async fn list(
     Ok(Json(listed(&mut conn, &group).await?))
 }
 
-async fn listed(conn: &mut PgConnection, group: &groups::Row) -> Result<MonitorList> {
+/// As the unfinished deployment finds them, or as the last one left them.
+pub async fn listed(conn: &mut PgConnection, group: &groups::Row) -> Result<MonitorList> {
     let now = store::clock::now(conn).await?;
     let overrides = store::monitors::overrides(conn, group.id).await?;
     // The one that is watched, or else the last one that was.
@@ -124,6 +127,7 @@ async fn listed(conn: &mut PgConnection, group: &groups::Row) -> Result<MonitorL
     });
     Ok(MonitorList {
         group: group.name.clone(),
+        over: newest.as_ref().is_none_or(|row| row.finished_at.is_some()),
         deployment: newest.map(|row| row.id().to_string()),
         monitors: lines.collect(),
     })

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use pipelines::calendar;
 use pipelines::deploy::people::{self, Refused, Retry};
 use pipelines::deploy::{Event, Phase, Plan, State};
-use pipelines::ids::AgentId;
+use pipelines::ids::{AgentId, DeploymentId};
 use pipelines::protocol::task::Purpose;
 use pipelines::time::Millis;
 use store::PgConnection;
@@ -154,6 +154,29 @@ pub(super) fn needed(reason: &str, what: &str) -> Result<String> {
         return Err(Error::bad_request(format!("{what} needs a reason"), help));
     }
     Ok(reason)
+}
+
+/// Lets a deployment that was ordered in this transaction start whatever the group's calendar says.
+///
+/// # Errors
+/// When there is no reason, or nothing to be let through.
+pub async fn let_through(
+    conn: &mut PgConnection,
+    group: &groups::Row,
+    id: DeploymentId,
+    person: &Person,
+    reason: &str,
+) -> Result<()> {
+    let reason = needed(reason, "letting it through")?;
+    let now = store::clock::now(conn).await?;
+    if calendar::closed(&group.spec.windows, &group.spec.freeze, now).is_none() {
+        return Err(Error::conflict(
+            format!("no window and no freeze holds back deployments to {} now", group.name),
+            "nothing was ordered; leave --override-freeze away",
+        ));
+    }
+    let event = Event::Override { by: person.name().to_owned(), reason };
+    Ok(inbox::post_deployment(conn, id, &event).await?)
 }
 
 /// That the group's calendar is what keeps it waiting, so that nobody lets it through in vain.

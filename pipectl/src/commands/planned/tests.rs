@@ -87,14 +87,9 @@ fn clashes_are_said_in_full_and_decide_the_verdict() {
 fn who_did_not_answer_is_not_said_to_be_fine() {
     let mut plan = plan(vec![json!({"name": "host-1", "asked": "silent"})]);
     plan.silent = 1;
-    plan.waits_for = Some(crate::answer::plan::Holder {
-        deployment: "d-3".to_owned(),
-        status: "running".to_owned(),
-    });
     let text = shown(&plan);
     assert!(text.contains("‖ its agent is silent"), "{text}");
     assert!(text.contains("1 host did not answer. Nothing was touched."), "{text}");
-    assert!(text.contains("it would wait for d-3, which is running"), "{text}");
     plan.refused = Some("the agent is silent on host-1; nothing was touched".to_owned());
     assert!(shown(&plan).ends_with("It would not start. Nothing was touched."));
 }
@@ -109,4 +104,30 @@ fn long_sentences_are_broken_and_long_lists_cut() {
     let lines = paths(&(0..200).map(change).collect::<Vec<_>>(), 1000);
     assert_eq!(lines.len(), PATHS_MAX + 1);
     assert_eq!(lines[PATHS_MAX], "    and 995 more (-o json lists them)");
+}
+
+#[test]
+fn what_holds_it_back_and_who_guards_it_is_said() {
+    let mut plan = plan(Vec::new());
+    assert!(!shown(&plan).contains("Start"), "nothing holds it back");
+    plan.start = serde_json::from_value(json!({
+        "at_once": false, "sentences": ["It would wait until d-3 has ended, which is running."]
+    }))
+    .unwrap();
+    plan.approvals = vec!["Step 2 asks anybody with the role operator or admin.".to_owned()];
+    plan.monitors = serde_json::from_value(json!({
+        "deployment": "d-3", "over": false, "sentences": ["Each is looked at before it starts."],
+        "monitors": [{"name": "errors", "state": "alarm", "reason": "0.07, fails above 0.02"}]
+    }))
+    .unwrap();
+    let text = shown(&plan);
+    for said in [
+        "Start\n  ·  It would wait until d-3 has ended, which is running.",
+        "Approvals\n  ·  Step 2 asks anybody",
+        "Monitors, as d-3 sees them\n  MONITOR  STATE    WHY                     LOOKED AT\n  errors   ✗ alarm  \
+         0.07, fails above 0.02",
+        "but it would not start at once",
+    ] {
+        assert!(text.contains(said), "'{said}' is not in:\n{text}");
+    }
 }

@@ -1,11 +1,13 @@
 //! What a plan comes to before anything is done: capacity in words, traffic in weights, what cannot be
-//! undone, and whether it would start at all. Judged as the engine judges.
+//! undone, whether it would start at all, and when. Judged as the engine judges.
 
 mod capacity;
+mod start;
 mod traffic;
 mod undo;
 
 pub use capacity::capacity;
+pub use start::{Around, Start, approvals, start};
 pub use traffic::traffic;
 pub use undo::{IrreversibleHooks, cannot_be_undone};
 
@@ -76,5 +78,7 @@ fn names(hosts: &[&PlanHost]) -> String {
     }
 }
 
+#[cfg(test)]
+mod start_tests;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! A plan in JSON.
 
 use super::host::HostBody;
+use super::start::{self, GuardsBody, StartBody};
 use super::{Outlook, Replies};
 use crate::api::shared::RevisionBody;
 use crate::questions::{ASKED_MAX, Reply};
@@ -38,10 +39,14 @@ pub struct PlanBody {
     /// In the order they are worked on.
     hosts: Vec<HostBody>,
     cannot_be_undone: Vec<String>,
+    /// Who has to agree to which step until when, in sentences.
+    approvals: Vec<String>,
     /// What limits this plan's truth, and what happens besides.
     notes: Vec<String>,
     /// The deployment that has the group now; this one would be queued.
     waits_for: Option<HolderBody>,
+    start: StartBody,
+    monitors: GuardsBody,
     /// How many hosts have clashes, how many could not look, and how many said nothing.
     clashing: usize,
     failed: usize,
@@ -84,12 +89,14 @@ impl PlanBody {
         let holder = outlook.others.iter().find(|(_, status)| status != "queued");
         let holder = holder.or_else(|| outlook.others.first());
         let hooks = irreversible_hooks(plan, replies);
+        let start = start::start(outlook);
+        let alive = |id| outlook.alive.contains(&id);
         PlanBody {
             group: plan.group.clone(),
             application: plan.application.clone(),
             purpose: plan.purpose,
             revision: RevisionBody::from(&plan.revision),
-            refused: outlook::refusal(plan, |id| outlook.alive.contains(&id)),
+            refused: start.rejected.clone().or_else(|| outlook::refusal(plan, alive)),
             strategy: plan.strategy.clone(),
             capacity: outlook::capacity(&outlook.group.spec, plan),
             least_secs: outlook::least_time(plan).0 / 1000,
@@ -100,6 +107,9 @@ impl PlanBody {
                 deployment: id.to_string(),
                 status: status.clone(),
             }),
+            approvals: outlook::approvals(plan),
+            monitors: GuardsBody::new(outlook),
+            start: StartBody::from(start),
             clashing: hosts.iter().filter(clashes).count(),
             failed: asked("failed"),
             silent: asked("silent"),
@@ -173,11 +183,6 @@ fn notes(outlook: &Outlook) -> Vec<String> {
     let unasked = installed.count().saturating_sub(ASKED_MAX);
     if unasked > 0 {
         notes.push(format!("{} more were not asked about their files.", count(unasked, "host")));
-    }
-    for (id, status) in &outlook.others {
-        if status == "queued" && plan.purpose == Purpose::Forward {
-            notes.push(format!("{id}, which is queued, may be superseded by this one."));
-        }
     }
     notes
 }

@@ -3,7 +3,9 @@
 
 mod body;
 mod host;
+mod start;
 
+use super::monitors::{self, MonitorList};
 use crate::Web;
 use crate::auth::{ByToken, Developer};
 use crate::error::{Error, Result};
@@ -48,6 +50,9 @@ pub struct Outlook {
     pub alive: BTreeSet<AgentId>,
     /// Unfinished deployments of the group, with their status.
     pub others: Vec<(DeploymentId, String)>,
+    /// Those of them whose place a newer one may take.
+    pub overtakable: Vec<DeploymentId>,
+    pub monitors: MonitorList,
     pub now: Timestamp,
 }
 
@@ -115,9 +120,11 @@ async fn look(
     let plan =
         strategy::compile(spec, &fleet, order).map_err(|error| no_plan(&group.name, &error))?;
     let others = deployments::unfinished(conn, group.id).await?;
+    let overtakable = deployments::queued(conn, group.id).await?;
+    let monitors = monitors::listed(conn, &group).await?;
     let now = store::clock::now(conn).await?;
     let hosts = hosts.into_iter().map(|host| (AgentId(host.id), host)).collect();
-    Ok(Outlook { group, plan, hosts, alive, others, now })
+    Ok(Outlook { group, plan, hosts, alive, others, overtakable, monitors, now })
 }
 
 fn no_plan(group: &str, error: &PlanError) -> Error {

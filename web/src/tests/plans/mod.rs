@@ -4,6 +4,7 @@
 mod deploy;
 mod drift;
 mod plan;
+mod start;
 
 use super::sample;
 use super::server::Server;
