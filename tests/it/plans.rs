@@ -1,6 +1,7 @@
 //! Plan before act, and what became of it afterwards: by pipectl, on real hosts.
 
-use std::process::{Command, Output};
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
 use system_tests::files::Revision;
 use system_tests::{Options, World, programs};
 
@@ -39,6 +40,34 @@ async fn pipectl(world: &World, arguments: &[&str]) -> Said {
     Said { code: status.code(), text }
 }
 
+/// The same at a terminal, with this typed into it.
+async fn at_terminal(world: &World, arguments: &[&str], typed: &'static str) -> Said {
+    let line = format!("{} {}", programs::path("pipectl").display(), arguments.join(" "));
+    let mut command = Command::new("script");
+    command
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .env("PIPEYARD_URL", world.controller.url())
+        .env("PIPEYARD_TOKEN", &world.api.token)
+        .env("HOME", world.directory.path())
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let run = tokio::task::spawn_blocking(move || {
+        let mut child = command.spawn()?;
+        child.stdin.take().expect("a pipe").write_all(typed.as_bytes())?;
+        child.wait_with_output()
+    });
+    let Output { status, stdout, .. } = run.await.unwrap().expect("running pipectl at a terminal");
+    let text = String::from_utf8_lossy(&stdout).into_owned();
+    println!("$ pipectl {} (typed: {typed:?})\n{text}", arguments.join(" "));
+    Said { code: status.code(), text }
+}
+
+async fn deployments(world: &World) -> usize {
+    let list = world.api.get("/api/v1/deployments").await;
+    list["deployments"].as_array().map_or(0, Vec::len)
+}
+
 #[tokio::test]
 async fn a_plan_finds_the_clash_and_drift_finds_the_hand() {
     let options = Options { pipeline: PIPELINE.to_owned(), ..Options::default() };
@@ -72,8 +101,7 @@ async fn a_plan_finds_the_clash_and_drift_finds_the_hand() {
     assert_eq!(hooks_after, hooks_before, "no hook ran");
     assert_eq!(world.versions(), ["v1", "v1"], "nothing was installed");
     assert_eq!(world.hosts[1].run("cat /srv/shop/motd").as_deref(), Some("mine"));
-    let deployments = world.api.get("/api/v1/deployments").await;
-    assert_eq!(deployments["deployments"].as_array().map(Vec::len), Some(1), "nothing was ordered");
+    assert_eq!(deployments(&world).await, 1, "nothing was ordered");
 
     world.hosts[1].run("rm /srv/shop/motd").expect("out of the way");
     let plan = pipectl(&world, &["deploy", "production", "--revision", "r-2", "--plan"]).await;
@@ -85,6 +113,7 @@ async fn a_plan_finds_the_clash_and_drift_finds_the_hand() {
     assert!(back.text.starts_with("Rollback of production to "), "{}", back.text);
     assert!(back.text.contains("- /srv/shop/motd"), "v1 had none:\n{}", back.text);
     assert_eq!(world.versions(), ["v2", "v2"], "a plan is no rollback");
+    asked_at_a_terminal(&world).await;
 
     let in_order = pipectl(&world, &["drift", "production"]).await;
     assert_eq!(in_order.code, Some(0), "{}", in_order.text);
@@ -103,4 +132,23 @@ async fn a_plan_finds_the_clash_and_drift_finds_the_hand() {
     let done = pipectl(&world, &["deploy", "production", "--watch"]).await;
     assert_eq!((done.code, world.versions()), (Some(0), vec!["v2".to_owned(), "v2".to_owned()]));
     assert_eq!(pipectl(&world, &["drift", "production"]).await.code, Some(0));
+}
+
+/// A person is shown what it comes to and asked; whoever says `--yes` is not. Two deployments before it, and
+/// two more after it, which leave the hosts as they were.
+async fn asked_at_a_terminal(world: &World) {
+    let no = at_terminal(world, &["rollback", "production"], "n\n").await;
+    assert_eq!(no.code, Some(4), "{}", no.text);
+    assert!(no.text.contains("Go ahead? [y/N]") && no.text.contains("nothing was ordered"));
+    assert_eq!((deployments(world).await, world.versions()), (2, vec!["v2".into(), "v2".into()]));
+    let (summary, _) = no.text.split_once("Go ahead?").unwrap();
+    assert!(summary.lines().count() <= 12, "{summary}");
+    assert!(summary.contains("host-1, host-2") && summary.contains("capacity"), "{summary}");
+
+    let yes = at_terminal(world, &["rollback", "production"], "y\n").await;
+    assert_eq!((yes.code, world.versions()), (Some(0), vec!["v1".to_owned(), "v1".to_owned()]));
+    let again = ["deploy", "production", "--revision", "r-2", "--yes"];
+    let unasked = at_terminal(world, &again, "").await;
+    assert!(!unasked.text.contains("Go ahead?"), "{}", unasked.text);
+    assert_eq!((unasked.code, world.versions()), (Some(0), vec!["v2".to_owned(), "v2".to_owned()]));
 }

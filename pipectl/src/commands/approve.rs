@@ -1,7 +1,7 @@
 //! `pipectl approve` and `pipectl reject`: of an action of a run, or of the step a deployment waits at.
 
-use super::Context;
 use super::target::{self, Target};
+use super::{Context, asking};
 use crate::answer::{Approval, Deployment};
 use crate::connect::parse;
 use crate::exit::{Exit, Failure, Result};
@@ -9,7 +9,7 @@ use crate::output::{Output, clean};
 use clap::Args;
 use pipelines::ids::{DeploymentId, RunId};
 use serde_json::{Value, json};
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples: pipectl approve r-12 sign-off -m 'looks good'\n          \
@@ -167,11 +167,7 @@ fn ask(output: &Output, verb: &str) -> Result<bool> {
         let help = format!("add --yes to {verb} what is shown without a question");
         return Err(Failure::usage("nobody is there to be asked", help));
     }
-    let _ = write!(std::io::stderr(), "{verb}? [y/N] ");
-    let mut line = String::new();
-    let read = std::io::stdin().read_line(&mut line);
-    read.map_err(|error| Failure::failed(format!("cannot read the answer: {error}"), ""))?;
-    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
+    asking::ask(&format!("{verb}?"))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod agents;
 pub mod apply;
 pub mod approve;
+mod asking;
 pub mod completions;
 pub mod deploy;
 pub mod deployments;

@@ -1,16 +1,21 @@
 //! `--plan`: what a deployment or a rollback would do, in words. Nothing is touched by asking.
 
 mod files;
+mod summary;
 
 pub use files::paths;
 
-use super::{Context, monitor};
+use super::{Context, asking, monitor};
 use crate::answer::plan::{Monitors, Plan, Step};
 use crate::connect::parse;
 use crate::exit::{Exit, Result};
 use crate::output::{Painter, clean, list, rough, table};
 use indicatif::HumanBytes;
 use serde_json::Value;
+
+/// Columns where nobody knows how many there are, and below which lines are not cut.
+const WIDTH: usize = 100;
+const WIDTH_MIN: usize = 40;
 
 /// Asks for the plan and prints it. Fails when it would not start, or some host could not take it.
 pub async fn show(context: &Context<'_>, group: &str, wanted: Value) -> Result<Exit> {
@@ -27,15 +32,31 @@ pub async fn show(context: &Context<'_>, group: &str, wanted: Value) -> Result<E
     Ok(if stands_in_the_way { Exit::Failed } else { Exit::Done })
 }
 
+/// Shows in a few lines what an order would do and asks whether to go ahead. What was agreed to; None:
+/// nobody wants it. `all`: the command that shows the whole plan. `overrule`: why windows and freezes do
+/// not count.
+pub async fn confirm(
+    context: &Context<'_>,
+    group: &str,
+    wanted: Value,
+    (all, overrule): (&str, Option<&str>),
+) -> Result<Option<Plan>> {
+    let output = context.output;
+    output.note(output.painter.dim("Asking the hosts what would change…"));
+    let path = format!("/api/v1/groups/{group}/plan");
+    let plan: Plan = parse(&context.client()?.post(&path, wanted).await?)?;
+    let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| usize::from(width.0));
+    let lines = summary::summary(output.painter, &plan, overrule, (all, width.max(WIDTH_MIN)));
+    lines.iter().for_each(|line| output.line(line));
+    if asking::ask("Go ahead?")? {
+        return Ok(Some(plan));
+    }
+    output.note("nothing was ordered");
+    Ok(None)
+}
+
 fn text(painter: Painter, plan: &Plan) -> Vec<String> {
-    let mut lines = Vec::new();
-    let (group, label) = (clean(&plan.group), clean(&plan.revision.revision.label));
-    let title = match plan.purpose.as_str() {
-        "rollback" => format!("Rollback of {group} to {label}"),
-        _ => format!("Deployment of {label} to {group}"),
-    };
-    lines.push(painter.strong(&format!("{title} ({})", clean(&plan.application))));
-    lines.push(list(head(plan)));
+    let mut lines = vec![painter.strong(&title(plan)), list(head(plan))];
     if let Some(refused) = &plan.refused {
         lines.push(String::new());
         lines.push(painter.bad("It would end at once, before anything is touched:"));
@@ -62,8 +83,22 @@ fn text(painter: Painter, plan: &Plan) -> Vec<String> {
     lines
 }
 
+fn title(plan: &Plan) -> String {
+    let (group, label) = (clean(&plan.group), clean(&plan.revision.revision.label));
+    let title = match plan.purpose.as_str() {
+        "rollback" => format!("Rollback of {group} to {label}"),
+        _ => format!("Deployment of {label} to {group}"),
+    };
+    format!("{title} ({})", clean(&plan.application))
+}
+
 fn head(plan: &Plan) -> Vec<Vec<String>> {
     let digest: String = plan.revision.revision.digest.chars().take(12).collect();
+    let artifact = format!("{} ({})", clean(&digest), HumanBytes(plan.revision.size));
+    vec![vec!["artifact".to_owned(), artifact], vec!["strategy".to_owned(), strategy(plan)]]
+}
+
+fn strategy(plan: &Plan) -> String {
     let mut strategy = clean(&plan.strategy);
     if plan.least_secs > 0 {
         let least = rough(i64::try_from(plan.least_secs).unwrap_or(i64::MAX).saturating_mul(1000));
@@ -75,13 +110,7 @@ fn head(plan: &Plan) -> Vec<Vec<String>> {
         1 => strategy.push_str("; a person has to agree once"),
         more => strategy.push_str(&format!("; a person has to agree {more} times")),
     }
-    vec![
-        vec![
-            "artifact".to_owned(),
-            format!("{} ({})", clean(&digest), HumanBytes(plan.revision.size)),
-        ],
-        vec!["strategy".to_owned(), strategy],
-    ]
+    strategy
 }
 
 fn section(lines: &mut Vec<String>, painter: Painter, title: &str, rows: Vec<Vec<String>>) {

@@ -2,15 +2,16 @@
 
 use super::Context;
 use super::ordered::{self, Follow};
-use super::planned;
 use super::target;
+use super::{asking, planned};
 use crate::exit::{Exit, Result};
 use clap::Args;
 use serde_json::json;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  pipectl rollback production --to d-3 --watch
+  pipectl rollback production            to the good revision before this one; on a terminal it asks
+  pipectl rollback production --to d-3 --yes --watch
   pipectl rollback production --plan     touches nothing, says what it would do")]
 pub struct Arguments {
     /// The deployment group.
@@ -22,14 +23,26 @@ pub struct Arguments {
     /// Say what it would do and do nothing; exit with 1 when something stands in its way.
     #[arg(long)]
     plan: bool,
+    /// Go ahead without being asked; where no terminal is, nobody is asked anyway.
+    #[arg(long, short, conflicts_with = "plan")]
+    yes: bool,
     #[command(flatten)]
     follow: Follow,
 }
 
 pub async fn run(context: &Context<'_>, arguments: Arguments) -> Result<Exit> {
-    let Arguments { group, to, plan, follow } = arguments;
+    let Arguments { group, mut to, plan, yes, follow } = arguments;
+    let wanted = json!({"purpose": "rollback", "to": to});
     if plan {
-        return planned::show(context, &group, json!({"purpose": "rollback", "to": to})).await;
+        return planned::show(context, &group, wanted).await;
+    }
+    if !yes && asking::is_somebody_there(context.output) {
+        let named = to.as_ref().map(|name| format!(" --to {name}"));
+        let all = format!("pipectl rollback {group}{} --plan", named.unwrap_or_default());
+        let agreed = planned::confirm(context, &group, wanted, (&all, None)).await?;
+        let Some(plan) = agreed else { return Ok(Exit::Cancelled) };
+        // What was shown, whatever else succeeds meanwhile.
+        to.get_or_insert(plan.revision.revision.digest);
     }
     let client = context.client()?;
     let path = format!("/api/v1/groups/{group}/rollback");
