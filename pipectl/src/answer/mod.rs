@@ -108,10 +108,20 @@ pub struct Deployment {
     pub created_by: String,
     pub created_at: String,
     pub finished_at: Option<String>,
+    pub at: Option<At>,
     pub approval: Option<Approval>,
     pub steps: Vec<PlanStep>,
     pub hosts: Vec<Host>,
     pub history: Vec<History>,
+}
+
+/// Where a deployment stands that goes forward.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct At {
+    /// Counted from 1.
+    pub step: usize,
+    pub generation: u64,
 }
 
 /// What a deployment asks, and what an answer to it is about.

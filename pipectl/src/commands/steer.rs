@@ -3,6 +3,8 @@
 
 use super::Context;
 use super::target::{self, Target};
+use crate::answer::{Deployment, PlanStep};
+use crate::connect::parse;
 use crate::exit::{Exit, Result};
 use crate::output::clean;
 use clap::Args;
@@ -86,10 +88,32 @@ pub async fn resume(context: &Context<'_>, wanted: Resume) -> Result<Exit> {
     steer(context, wanted.deployment, "resume", json!({}), "asked to resume").await
 }
 
+/// What is sent is what was seen: when the deployment has gone on meanwhile, the server refuses it.
 pub async fn promote(context: &Context<'_>, wanted: Promote) -> Result<Exit> {
     let Promote { deployment, full } = wanted;
-    let told = if full { "asked to go on to its end" } else { "asked to go on" };
-    steer(context, deployment, "promote", json!({"full": full}), told).await
+    let client = context.client()?;
+    let seen: Deployment = parse(&client.get(&format!("/api/v1/deployments/{deployment}")).await?)?;
+    let told = match step_in_progress(&seen) {
+        _ if full => "asked to go on to its end".to_owned(),
+        Some(step) => {
+            format!("asked to go on past step {}: {}", step.number, clean(&step.sentence))
+        }
+        None => "asked to go on".to_owned(),
+    };
+    steer(context, deployment, "promote", promotion(&seen, full), &told).await
+}
+
+fn step_in_progress(seen: &Deployment) -> Option<&PlanStep> {
+    let at = seen.at.as_ref()?;
+    seen.steps.iter().find(|step| step.number == at.step)
+}
+
+fn promotion(seen: &Deployment, full: bool) -> Value {
+    match &seen.at {
+        Some(at) => json!({"full": full, "step": at.step, "generation": at.generation}),
+        // It does not go forward: the answer says so.
+        None => json!({"full": full}),
+    }
 }
 
 pub async fn retry(context: &Context<'_>, wanted: Retry) -> Result<Exit> {
@@ -133,4 +157,23 @@ async fn steer(
         None => format!("{id} is {told}; follow it with: pipectl watch {id}"),
     });
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_promotion_names_the_step_that_was_seen() {
+        let seen: Deployment = serde_json::from_value(json!({
+            "at": {"step": 2, "generation": 7},
+            "steps": [{"number": 1, "sentence": "update host-1"},
+                      {"number": 2, "sentence": "wait 5 min"}]
+        }))
+        .unwrap();
+        let sent = json!({"full": false, "step": 2, "generation": 7});
+        assert_eq!(promotion(&seen, false), sent);
+        assert_eq!(step_in_progress(&seen).unwrap().sentence, "wait 5 min");
+        assert_eq!(promotion(&Deployment::default(), true), json!({"full": true}));
+    }
 }

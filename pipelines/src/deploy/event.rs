@@ -41,6 +41,10 @@ pub enum Event {
     Promote {
         by: String,
         full: bool,
+        /// The hold that was meant: one that comes after it is not ended by a late word. None: with
+        /// `full`, which means whatever comes.
+        #[serde(default)]
+        at: Option<HoldAt>,
     },
     /// Somebody decided about this step of this generation; anything else is a stale page.
     Decide {
@@ -72,6 +76,14 @@ pub enum Event {
     },
     /// Nothing happened; look again.
     Tick,
+}
+
+/// A step in progress, since these orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldAt {
+    /// Index of the plan's step.
+    pub step: usize,
+    pub generation: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! What people may ask of a deployment as it stands, and what is wrong when they may not: the same
 //! answer for whoever records the wish and for the engine, which hears it a moment later.
 
-use super::event::{Closed, Facts};
+use super::event::{Closed, Facts, HoldAt};
 use super::host::{App, Host};
 use super::plan::{Plan, PlanHost, Step};
 use super::state::{Phase, Promoted, State};
@@ -58,6 +58,12 @@ fn at_work(state: &State) -> May {
             "to go back to an earlier revision, use 'pipectl rollback'",
         ),
     }
+}
+
+/// What a promotion is about that is meant for this moment alone.
+#[must_use]
+pub fn hold_at(state: &State) -> HoldAt {
+    HoldAt { step: state.step, generation: state.generation }
 }
 
 /// Ends the hold in progress, or with `full` all that come.

@@ -37,8 +37,10 @@ pub(super) fn record(
             }
         }
         Event::Resume { .. } => state.paused = None,
-        Event::Promote { full, .. } => {
-            if people::may_promote(plan, state, *full).is_ok() {
+        Event::Promote { full, at, .. } => {
+            // Two people who end the same hold do not end the one after it.
+            let is_late = at.is_some_and(|at| at != people::hold_at(state));
+            if !is_late && people::may_promote(plan, state, *full).is_ok() {
                 state.promoted = if *full { Promoted::All } else { Promoted::Step(state.step) };
                 // It paused to be told this.
                 state.paused.take_if(|pause| pause.by == people::THE_ANALYSIS);

@@ -5,6 +5,7 @@ use super::play::{LEASE, Play};
 use super::scenario::{ROUTER, version_of};
 use super::word::Word;
 use crate::deploy::event::{MonitorFact, MonitorState, StepVerdict, Verdict};
+use crate::deploy::people::hold_at;
 use crate::deploy::{Closed, Event, Phase, Step};
 use crate::ids::AgentId;
 use crate::time::Timestamp;
@@ -103,7 +104,13 @@ impl Play<'_> {
             0 => Event::Abort { by: by(), reason: String::new() },
             1..=3 => Event::Pause { by: by() },
             4..=6 => Event::Resume { by: by() },
-            7 => Event::Promote { by: by(), full: self.dice.permille(300) },
+            7 => {
+                let full = self.dice.permille(300);
+                // Half of them come late: they were meant for the step before.
+                let mut at = hold_at(&self.state);
+                at.step = at.step.saturating_sub(usize::from(self.dice.permille(500)));
+                Event::Promote { by: by(), full, at: (!full).then_some(at) }
+            }
             8 => Event::Retry { by: by(), host },
             9 => Event::Exclude { by: by(), host, reason: String::new() },
             10 => Event::Supersede { by: by() },

@@ -6,7 +6,7 @@ use super::tasks::{ErrorBody, TaskBody};
 use crate::intent::approving::{self, Seen};
 use crate::words;
 use crate::words::monitor::Watch;
-use pipelines::deploy::{Fault, Plan, State};
+use pipelines::deploy::{Fault, Phase, Plan, State};
 use pipelines::ids::RunId;
 use serde::Serialize;
 use store::deployments::Row;
@@ -66,6 +66,8 @@ pub struct DeploymentBody {
     /// Why it turned back or ended badly.
     cause: Option<String>,
     paused: Option<PauseBody>,
+    /// The step it is at while it goes forward, for whoever wants to promote that one and no other.
+    at: Option<AtBody>,
     /// What there is to approve or reject now. An answer carries what it is about, except `next`.
     approval: Option<ApprovalBody>,
     /// Who let it start outside the group's windows or in a freeze.
@@ -84,6 +86,13 @@ pub struct DeploymentBody {
 struct PauseBody {
     by: String,
     since: String,
+}
+
+#[derive(Debug, Serialize)]
+struct AtBody {
+    /// Counted from 1.
+    step: usize,
+    generation: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -157,6 +166,9 @@ impl DeploymentBody {
                 by: pause.by.clone(),
                 since: words::time::rfc3339(pause.since),
             }),
+            at: state
+                .filter(|state| state.phase == Phase::Running)
+                .map(|state| AtBody { step: state.step + 1, generation: state.generation }),
             approval: approving::asked(row).zip(plan.zip(state)).map(|(asked, (plan, state))| {
                 ApprovalBody { asked, next: approving::next(plan, state) }
             }),

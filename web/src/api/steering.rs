@@ -33,6 +33,8 @@ pub struct Promote {
     full: bool,
     /// The step it was seen held at, counted from 1; without it the one in progress is meant.
     step: Option<usize>,
+    /// Of the orders that were seen; both stand in the deployment under `at`.
+    generation: Option<u64>,
 }
 
 /// What was looked at stands in the deployment under `approval`.
@@ -75,9 +77,9 @@ pub async fn promote(
     State(web): State<Web>,
     ByToken(Operator(person)): ByToken<Operator>,
     Path(deployment): Path<String>,
-    Body(Promote { full, step }): Body<Promote>,
+    Body(Promote { full, step, generation }): Body<Promote>,
 ) -> Answered {
-    steer(&web, &person, &deployment, Steer::Promote { full, step }).await
+    steer(&web, &person, &deployment, Steer::Promote { full, step, generation }).await
 }
 
 pub async fn overrule(

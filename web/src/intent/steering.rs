@@ -20,10 +20,12 @@ pub enum Steer {
     },
     Pause,
     Resume,
-    /// `step`: counted from 1, the one the person saw it held at; None: whichever it is.
+    /// `step`: counted from 1, the one the person saw it held at; None: whichever it is now, and none
+    /// after it; with `full`, all that come. `generation`: of the orders the person saw.
     Promote {
         full: bool,
         step: Option<usize>,
+        generation: Option<u64>,
     },
     Retry {
         host: String,
@@ -69,19 +71,14 @@ pub async fn steer(
             }
             Event::Resume { by }
         }
-        Steer::Promote { full, step } => {
+        Steer::Promote { full, step, generation } => {
             let (plan, state) = planned(row)?;
-            let now = state.step + 1;
-            if step.is_some_and(|step| step != now) && state.phase == Phase::Running {
-                let sentence = plan.steps.get(state.step).map(|step| step.sentence(plan));
-                let message = format!(
-                    "deployment {id} is at step {now} now: {}",
-                    sentence.unwrap_or_default()
-                );
-                return Err(Error::conflict(message, "look at it again, then decide"));
+            if let Some(error) = promotes_another(row, (plan, state), (step, generation)) {
+                return Err(error);
             }
             people::may_promote(plan, state, full).map_err(|refused| no(row, refused))?;
-            Event::Promote { by, full }
+            let at = (!full || step.is_some()).then(|| people::hold_at(state));
+            Event::Promote { by, full, at }
         }
         Steer::Retry { host } => {
             let (plan, state) = planned(row)?;
@@ -107,6 +104,24 @@ pub async fn steer(
     };
     inbox::post_deployment(conn, id, &event).await?;
     Ok(remark)
+}
+
+/// What is wrong when the hold that was seen is not the one in progress.
+fn promotes_another(
+    row: &Row,
+    (plan, state): (&Plan, &State),
+    (step, generation): (Option<usize>, Option<u64>),
+) -> Option<Error> {
+    let now = state.step + 1;
+    let same = step.is_none_or(|step| step == now)
+        && generation.is_none_or(|generation| generation == state.generation);
+    if same || state.phase != Phase::Running {
+        return None;
+    }
+    let sentence = plan.steps.get(state.step).map(|step| step.sentence(plan)).unwrap_or_default();
+    let message = format!("deployment {} is at step {now} now: {sentence}", row.id());
+    let help = format!("look at it again, then decide: 'pipectl explain {}'", row.id());
+    Some(Error::conflict(message, help))
 }
 
 /// An abort of one that turns back is heard, and there is nothing left for it to do.

@@ -4,9 +4,11 @@
 use super::sample;
 use super::server::{Answer, Server, form_request, page_request};
 use axum::http::StatusCode;
-use pipelines::deploy::{Event, Fault, Phase, State};
+use pipelines::deploy::event::HoldAt;
+use pipelines::deploy::{Event, Fault, Phase, State, Step};
 use pipelines::ids::DeploymentId;
 use pipelines::protocol::task::Purpose;
+use pipelines::time::Millis;
 use serde_json::{Value, json};
 use store::deployments::{self, Order, Row, Save};
 use store::users::Role;
@@ -221,6 +223,11 @@ async fn hosts_are_tried_again_or_left_out_when_that_makes_sense() {
             json!({"full": true, "step": 1}),
             "409: deployment d-1 is at step 2 now: update",
         ),
+        (
+            "promote",
+            json!({"full": true, "step": 2, "generation": 7}),
+            "409: deployment d-1 is at step 2 now: update",
+        ),
         ("resume", json!({}), "is not paused | nothing to resume"),
         ("override", json!({"reason": "x"}), "has begun already"),
     ];
@@ -243,7 +250,7 @@ async fn hosts_are_tried_again_or_left_out_when_that_makes_sense() {
     let events = [
         Event::Retry { by: by.clone(), host },
         Event::Exclude { by: by.clone(), host, reason },
-        Event::Promote { by, full: true },
+        Event::Promote { by, full: true, at: None },
     ];
     assert_eq!(told(&server, id).await, events);
 }
@@ -327,9 +334,38 @@ async fn the_page_asks_with_what_it_shows_and_offers_what_can_be_done() {
     let done = server.send(form_request(&to, Some(&operator.cookie), &form)).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
     assert!(matches!(told(&server, frozen).await[..], [Event::Override { .. }]));
-    for path in ["promote", "hosts/host-2/exclude"] {
-        page(&format!("/deployments/{asking}/{path}"), &operator.cookie).await;
-    }
+    page(&format!("/deployments/{asking}/hosts/host-2/exclude"), &operator.cookie).await;
+    let ask = page(&format!("/deployments/{asking}/promote"), &operator.cookie).await;
+    let seen = (field(&ask, "step"), field(&ask, "generation"));
+    assert_eq!(seen, (field(&shown, "step"), "1"), "it promotes what it shows");
+}
+
+#[tokio::test]
+async fn a_promotion_carries_the_hold_it_was_meant_for() {
+    let server = Server::start().await;
+    let token = server.user("oda", Role::Operator).await;
+    let operator = server.sign_in("oda").await;
+    let mut row = sample::waiting_for_approval();
+    let plan = &mut row.plan.as_mut().unwrap().0;
+    let (minute, step) = (Millis::from_minutes(1), row.state.as_ref().unwrap().step);
+    plan.steps[step] = Step::Hold { time: minute, judge: None };
+    let id = put(&server, "checkout", "", row, |_| {}).await;
+    let path = format!("/deployments/{id}");
+    let at = server.get(&format!("/api/v1{path}"), &token).await.json()["at"].clone();
+    assert_eq!(at, json!({"step": step + 1, "generation": 1}));
+    let wanted = wish(&server, &token, id, "promote", at).await;
+    assert_eq!(wanted.status, StatusCode::ACCEPTED, "{}", wanted.text());
+    let shown = server.send(page_request(&path, &operator.cookie)).await.text();
+    let form = ["csrf", "step", "generation"].map(|key| format!("{key}={}", field(&shown, key)));
+    let form = format!("{}&wanted=promote", form.join("&"));
+    let to = format!("{path}/steer");
+    let post = |form: String| server.send(form_request(&to, Some(&operator.cookie), &form));
+    let old = post(form.replace("generation=1", "generation=0")).await;
+    assert_eq!(old.status, StatusCode::CONFLICT, "{}", old.text());
+    assert_eq!(post(form).await.status, StatusCode::SEE_OTHER);
+    let at = Some(HoldAt { step, generation: 1 });
+    let meant = Event::Promote { by: "oda".into(), full: false, at };
+    assert_eq!(told(&server, id).await, [meant.clone(), meant]);
 }
 
 #[tokio::test]

@@ -77,8 +77,8 @@ fn deployment_event(event: &deploy::Event, plan: Option<&Plan>) -> Option<String
                 None => format!("the instance {name} is as it was asked to be"),
             }
         }
-        deploy::Event::Promote { by, full: false } => format!("promoted by {by}"),
-        deploy::Event::Promote { by, full: true } => format!("promoted to the end by {by}"),
+        deploy::Event::Promote { by, full: false, .. } => format!("promoted by {by}"),
+        deploy::Event::Promote { by, full: true, .. } => format!("promoted to the end by {by}"),
         deploy::Event::Decide { by, approve, reason, .. } => {
             let what = if *approve { "approved" } else { "rejected" };
             with_reason(format!("{what} by {by}"), reason)

@@ -2,7 +2,7 @@
 
 use super::examples::{Story, fleet, story};
 use super::*;
-use crate::deploy::event::Closed;
+use crate::deploy::event::{Closed, HoldAt};
 use crate::deploy::people::{self, Retry};
 use crate::deploy::state::{Overridden, Promoted};
 use crate::spec::group::CanaryStep;
@@ -61,7 +61,7 @@ fn an_abort_is_obeyed_wherever_a_deployment_stands() {
     let mut paused_at_work = story(3, 1, Some("v1"));
     paused_at_work.say(&Event::Pause { by: "ada".into() });
     let mut promoted = asking();
-    promoted.say(&Event::Promote { by: "ada".into(), full: true });
+    promoted.say(&Event::Promote { by: "ada".into(), full: true, at: None });
     for (mut story, end) in [
         (queued, Phase::Cancelled),
         (paused, Phase::Cancelled),
@@ -75,7 +75,7 @@ fn an_abort_is_obeyed_wherever_a_deployment_stands() {
         let before = story.state.clone();
         story.say(&abort());
         assert_eq!(story.state, before, "a second one finds nothing more to do");
-        story.say(&Event::Promote { by: "ada".into(), full: true });
+        story.say(&Event::Promote { by: "ada".into(), full: true, at: None });
         let late = decide_now(&story, true);
         story.say(&late);
         assert_eq!(story.state.phase, end, "nothing wins over it");
@@ -131,7 +131,7 @@ fn an_approval_is_of_one_step_and_promoting_gives_none() {
     let step = story.state.step;
     let refused = people::may_promote(&story.plan, &story.state, false).unwrap_err();
     assert!(refused.what.starts_with("waits for an approval"), "{refused:?}");
-    story.say(&Event::Promote { by: "ada".into(), full: true });
+    story.say(&Event::Promote { by: "ada".into(), full: true, at: None });
     assert_eq!((story.state.step, story.state.promoted), (step, Promoted::All));
     let mut other = decide_now(&story, true);
     if let Event::Decide { generation, .. } = &mut other {
@@ -168,7 +168,7 @@ fn promoting_ends_a_hold_and_there_has_to_be_one() {
     );
     story.say(&Event::Resume { by: "ada".into() });
     let hold = story.state.step;
-    story.say(&Event::Promote { by: "ada".into(), full: false });
+    story.say(&Event::Promote { by: "ada".into(), full: false, at: None });
     assert!(story.state.step > hold && !story.take_started().is_empty());
 }
 
@@ -183,8 +183,44 @@ fn a_pause_of_the_analysis_ends_with_the_promotion_it_asks_for() {
     let (by, since) = (people::THE_ANALYSIS.to_owned(), story.now);
     story.state.paused = Some(state::Pause { by, since });
     let hold = story.state.step;
-    story.say(&Event::Promote { by: "ada".into(), full: false });
+    story.say(&Event::Promote { by: "ada".into(), full: false, at: None });
     assert!(story.state.paused.is_none() && story.state.step > hold);
+}
+
+#[test]
+fn a_late_promotion_ends_no_later_hold() {
+    let hold = Millis::from_minutes(10);
+    let step = |weight| CanaryStep {
+        weight,
+        hosts: None,
+        hold,
+        min_samples: None,
+        analyse: Vec::new(),
+        approve: false,
+    };
+    let strategy = Strategy::Canary { steps: vec![step(25), step(50)], bake: Millis::ZERO };
+    let group = group(strategy, None);
+    let mut story = Story::begin(plan_for(&group, &fleet(4, Some("v1")), "v2"));
+    for host in story.take_started() {
+        story.end(host, HostOutcome::Succeeded);
+    }
+    let seen = people::hold_at(&story.state);
+    let word = Event::Promote { by: "ada".into(), full: false, at: Some(seen) };
+    story.say(&word);
+    for host in story.take_started() {
+        story.end(host, HostOutcome::Succeeded);
+    }
+    let next = story.state.clone();
+    assert!(matches!(story.plan.steps[next.step], Step::Hold { .. }) && next.step > seen.step);
+    story.say(&word);
+    assert_eq!(story.state.step, next.step, "it meant the hold before this one");
+    let of_before = people::hold_at(&story.state).generation - 1;
+    let at = Some(HoldAt { step: next.step, generation: of_before });
+    story.say(&Event::Promote { by: "eve".into(), full: false, at });
+    assert_eq!(story.state.step, next.step, "orders have changed since");
+    let at = Some(people::hold_at(&story.state));
+    story.say(&Event::Promote { by: "eve".into(), full: false, at });
+    assert!(story.state.step > next.step);
 }
 
 fn may_fail(count: i64) -> Story {

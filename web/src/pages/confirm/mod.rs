@@ -36,6 +36,8 @@ struct Page {
     reason_needed: bool,
     abandon: bool,
     to: Option<String>,
+    /// The step that was shown, counted from 1, and the generation of its orders.
+    at: Option<(usize, u64)>,
 }
 
 impl Page {
@@ -51,6 +53,7 @@ impl Page {
             reason_needed: false,
             abandon: false,
             to: None,
+            at: None,
         }
     }
 

@@ -13,6 +13,7 @@ use axum::extract::State;
 use axum::response::{Html, Redirect};
 use pipelines::command::Waiting;
 use pipelines::deploy::Step;
+use serde::Deserialize;
 use store::deployments::Row;
 
 async fn row(web: &Web, id: &str) -> Result<Row> {
@@ -36,9 +37,19 @@ pub async fn ask_promote(
     let question = format!("Promote {} of {} to its end?", row.id(), row.revision.label);
     let mut page = page(nonce, &person, &row, question, "Promote to the end");
     page.effects = promote_effects(&row);
+    page.at = row.state.as_ref().map(|state| (state.step + 1, state.generation));
     page.action = format!("{}/promote", page.back);
     page.reason = false;
     page.html()
+}
+
+/// Where it stood when the page was made.
+#[derive(Deserialize)]
+pub struct At {
+    #[serde(default)]
+    step: String,
+    #[serde(default)]
+    generation: String,
 }
 
 fn promote_effects(row: &Row) -> Vec<String> {
@@ -60,9 +71,10 @@ pub async fn promote(
     State(web): State<Web>,
     Operator(person): Operator,
     Path(id): Path<String>,
-    Posted(Reason { .. }): Posted<Reason>,
+    Posted(At { step, generation }): Posted<At>,
 ) -> Result<Redirect> {
-    do_it(&web, &person, &id, Steer::Promote { full: true, step: None }).await
+    let (step, generation) = (step.parse().ok(), generation.parse().ok());
+    do_it(&web, &person, &id, Steer::Promote { full: true, step, generation }).await
 }
 
 pub async fn ask_override(

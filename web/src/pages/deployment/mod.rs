@@ -57,9 +57,11 @@ async fn page(web: &Web, person: &Person, nonce: Nonce, id: &str) -> Result<Page
 #[derive(Deserialize)]
 pub struct Wanted {
     wanted: String,
-    /// The step that was on the page, for a promotion.
+    /// The step and the generation that were on the page, for a promotion.
     #[serde(default)]
     step: String,
+    #[serde(default)]
+    generation: String,
 }
 
 /// What can be taken back at once needs no page that asks again.
@@ -67,13 +69,17 @@ pub async fn steer(
     State(web): State<Web>,
     Operator(person): Operator,
     Path(id): Path<String>,
-    Posted(Wanted { wanted, step }): Posted<Wanted>,
+    Posted(Wanted { wanted, step, generation }): Posted<Wanted>,
 ) -> Result<Redirect> {
     let wanted = match wanted.as_str() {
         "pause" => Steer::Pause,
         "resume" => Steer::Resume,
-        // What is no number is no step of this plan either.
-        "promote" => Steer::Promote { full: false, step: Some(step.parse().unwrap_or(0)) },
+        "promote" => Steer::Promote {
+            full: false,
+            // What is no number is no step of this plan either.
+            step: Some(step.parse().unwrap_or(0)),
+            generation: Some(generation.parse().unwrap_or(0)),
+        },
         other => {
             return Err(Error::bad_request(format!("'{other}' cannot be done"), "use the buttons"));
         }

@@ -44,8 +44,8 @@ pub struct View {
 pub struct Steering {
     pub is_paused: bool,
     pub may_abort: bool,
-    /// The step whose hold can be ended, counted from 1.
-    pub promotes: Option<usize>,
+    /// The step whose hold can be ended, counted from 1, and the generation of its orders.
+    pub promotes: Option<(usize, u64)>,
     /// Holds are still to come.
     pub may_promote_all: bool,
     pub may_override: bool,
@@ -185,7 +185,9 @@ fn steering(row: &Row) -> Steering {
     Steering {
         is_paused: state.paused.is_some(),
         may_abort: matches!(state.phase, Phase::Queued | Phase::Running),
-        promotes: people::may_promote(plan, state, false).is_ok().then_some(state.step + 1),
+        promotes: people::may_promote(plan, state, false)
+            .is_ok()
+            .then_some((state.step + 1, state.generation)),
         may_promote_all: holds && people::may_promote(plan, state, true).is_ok(),
         may_override: waits && people::may_override(plan, state).is_ok(),
     }
