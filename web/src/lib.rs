@@ -6,6 +6,7 @@
 
 mod api;
 mod auth;
+mod drifts;
 mod error;
 mod extract;
 mod headers;
@@ -67,6 +68,7 @@ pub struct App {
 struct Web {
     app: App,
     attempts: Arc<auth::Attempts>,
+    drifts: Arc<drifts::Drifts>,
 }
 
 impl std::ops::Deref for Web {
@@ -78,7 +80,7 @@ impl std::ops::Deref for Web {
 
 /// All routes of this crate, ready to be merged into the controller's router.
 pub fn router(app: App) -> Router {
-    let web = Web { app, attempts: Arc::default() };
+    let web = Web { app, attempts: Arc::default(), drifts: Arc::default() };
     Router::new()
         .merge(pages::routes())
         .merge(live::routes())

@@ -3,6 +3,7 @@
 use super::plan::ChangeBody;
 use crate::Web;
 use crate::auth::{ByToken, Developer};
+use crate::drifts;
 use crate::error::{Error, Result};
 use crate::extract::{Body, Path};
 use crate::intent;
@@ -54,13 +55,18 @@ pub async fn show(
     Path(name): Path<String>,
     Body(wanted): Body<Wanted>,
 ) -> Result<Json<DriftBody>> {
+    Ok(Json(ask(&web, &name, wanted.host.as_deref()).await?))
+}
+
+/// Asks the hosts of a group, or only one of them; the pages show what all of them said.
+pub async fn ask(web: &Web, name: &str, only: Option<&str>) -> Result<DriftBody> {
     let mut conn = web.pool.acquire().await?;
-    let group = intent::group(&mut conn, &name).await?;
+    let group = intent::group(&mut conn, name).await?;
     let mut hosts = groups::hosts(&mut conn, group.id, web.lease.silent_for_max).await?;
     drop(conn);
     hosts.retain(|host| host.state == "active" && group.spec.hosts.matches(&host.tags));
-    if let Some(only) = &wanted.host {
-        hosts.retain(|host| host.name == *only);
+    if let Some(only) = only {
+        hosts.retain(|host| host.name == only);
         if hosts.is_empty() {
             let help = "see 'pipectl hosts'; the group's selector decides who belongs to it";
             return Err(Error::not_found(format!("host '{only}' in group {name}"), help));
@@ -68,22 +74,31 @@ pub async fn show(
     }
     let question = |host: &HostRow| Question {
         agent: AgentId(host.id),
-        work: Work::Inspect(Inspect { group: name.clone() }),
+        work: Work::Inspect(Inspect { group: name.to_owned() }),
         needs: Vec::new(),
     };
     let asked: Vec<Question> =
         hosts.iter().filter(|host| host.alive).take(ASKED_MAX).map(question).collect();
-    let replies = questions::ask(&web, asked, PATIENCE).await?;
+    let replies = questions::ask(web, asked, PATIENCE).await?;
     let hosts: Vec<HostBody> =
         hosts.iter().map(|host| HostBody::new(host, replies.get(&AgentId(host.id)))).collect();
     let is_off = |host: &&HostBody| matches!(host.state, "drifted" | "other-revision" | "missing");
     let is_silent = |host: &&HostBody| matches!(host.state, "silent" | "failed" | "not-asked");
-    Ok(Json(DriftBody {
-        group: name,
-        drifted: hosts.iter().filter(is_off).count(),
+    let drifted = hosts.iter().filter(is_off).count();
+    if only.is_none() {
+        let mut conn = web.pool.acquire().await?;
+        let at = store::clock::now(&mut conn).await?;
+        let said: Vec<drifts::Host<'_>> =
+            hosts.iter().map(|host| (host.name.as_str(), host.state, host.drifted)).collect();
+        let sentence = drifts::sentence(&said);
+        web.drifts.keep(name, drifts::Known { at, sentence, is_off: drifted > 0 });
+    }
+    Ok(DriftBody {
+        group: name.to_owned(),
+        drifted,
         silent: hosts.iter().filter(is_silent).count(),
         hosts,
-    }))
+    })
 }
 
 impl HostBody {

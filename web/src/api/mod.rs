@@ -8,7 +8,7 @@ mod agents;
 mod apply;
 mod deployment_body;
 mod deployments;
-mod drift;
+pub mod drift;
 mod groups;
 mod join_tokens;
 mod monitors;

@@ -42,6 +42,7 @@ pub fn routes() -> Router<Web> {
         )
         .route("/deployments/{id}/abort", get(confirm::ask_abort).post(confirm::abort))
         .route("/groups/{name}", get(group::show))
+        .route("/groups/{name}/drift", post(group::ask_drift))
         .route("/groups/{name}/rollback", get(confirm::ask_rollback).post(confirm::rollback))
         .route("/hosts", get(hosts::show))
         .route("/agents", get(agents::show))

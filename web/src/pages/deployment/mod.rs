@@ -49,7 +49,12 @@ async fn page(web: &Web, person: &Person, nonce: Nonce, id: &str) -> Result<Page
     let now = store::clock::now(&mut conn).await?;
     let watch = Watch::of(&mut conn, &row, now).await?;
     drop(conn);
-    let view = View::new(&row, &tasks, &history, now, person).with_watch(&watch, now);
+    let known = web.drifts.known(&row.group_name);
+    let view = View::new(&row, &tasks, &history, now, person).with_watch(&watch, now).with_drift(
+        known.as_ref(),
+        &row,
+        now,
+    );
     let shell = Shell::new(nonce, Some(person), "").with_mark(view.mark.clone());
     Ok(Page { shell, view })
 }

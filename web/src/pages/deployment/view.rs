@@ -1,6 +1,7 @@
 //! A deployment as it is printed.
 
 use crate::auth::Person;
+use crate::drifts::Known;
 use crate::intent::approving::{self, Seen};
 use crate::pages::lines::{Why, aggregate, whys};
 use crate::words;
@@ -36,6 +37,8 @@ pub struct View {
     pub legend: Vec<(Mark, usize)>,
     pub hosts: Vec<HostCell>,
     pub watch: Vec<WatchView>,
+    /// What became of the files since, where hosts said that something did.
+    pub drift: Option<String>,
     pub history: Vec<EventView>,
     pub csrf: String,
 }
@@ -143,6 +146,7 @@ impl View {
             steps,
             hosts,
             watch: Vec::new(),
+            drift: None,
             history: history.collect(),
             csrf: person.csrf().to_owned(),
         }
@@ -166,6 +170,15 @@ impl View {
             looked: line.looked_at.map(|at| Moment::new(at, now)),
         });
         View { watch: judge.chain(monitors).collect(), ..self }
+    }
+}
+
+impl View {
+    /// Only of what was asked after the end: before, the files were on their way.
+    pub fn with_drift(self, known: Option<&Known>, row: &Row, now: Timestamp) -> View {
+        let since = |known: &&Known| row.finished_at.is_some_and(|end| known.at > Timestamp(end));
+        let drift = known.filter(|known| known.is_off).filter(since);
+        View { drift: drift.map(|known| known.line(now)), ..self }
     }
 }
 

@@ -3,7 +3,8 @@
 use super::hosts::served_mark;
 use super::lines::DeploymentLine;
 use crate::Web;
-use crate::auth::Viewer;
+use crate::api::drift;
+use crate::auth::{Developer, Posted, Viewer};
 use crate::error::Result;
 use crate::extract::Path;
 use crate::headers::Nonce;
@@ -14,10 +15,11 @@ use crate::words::status::{Mark, Status};
 use crate::words::time::Moment;
 use askama::Template;
 use axum::extract::State;
-use axum::response::Html;
+use axum::response::{Html, Redirect};
 use pipelines::ids::DeploymentId;
 use pipelines::protocol::task::Revision;
 use pipelines::time::Timestamp;
+use serde::Deserialize;
 use store::users::Role;
 use store::{deployments, groups};
 
@@ -27,6 +29,10 @@ struct Page {
     shell: Shell,
     view: View,
     may_roll_back: bool,
+    may_ask: bool,
+    /// What hosts said last about their files.
+    drift: Option<String>,
+    csrf: String,
 }
 
 struct View {
@@ -36,6 +42,8 @@ struct View {
     version: i32,
     text: String,
     hosts: Vec<HostLine>,
+    /// Hosts that are not on the group's revision.
+    behind: Option<String>,
     good: Vec<GoodLine>,
     deployments: Vec<DeploymentLine>,
 }
@@ -69,8 +77,30 @@ pub async fn show(
     drop(conn);
     let view = view(&group, &hosts, &deployments, &good, now);
     let shell = Shell::new(nonce, Some(&person), "");
-    let may_roll_back = person.may(Role::Operator);
-    Ok(Html(Page { shell, view, may_roll_back }.render()?))
+    let page = Page {
+        shell,
+        view,
+        may_roll_back: person.may(Role::Operator),
+        may_ask: person.may(Role::Developer),
+        drift: web.drifts.known(&name).map(|known| known.line(now)),
+        csrf: person.csrf().to_owned(),
+    };
+    Ok(Html(page.render()?))
+}
+
+/// A button without a choice.
+#[derive(Deserialize)]
+pub struct Nothing {}
+
+/// Asks the hosts what is installed on them, and shows the group again.
+pub async fn ask_drift(
+    State(web): State<Web>,
+    Developer(_): Developer,
+    Path(name): Path<String>,
+    Posted(Nothing {}): Posted<Nothing>,
+) -> Result<Redirect> {
+    drift::ask(&web, &name, None).await?;
+    Ok(Redirect::to(&format!("/groups/{name}")))
 }
 
 fn view(
@@ -81,8 +111,9 @@ fn view(
     now: Timestamp,
 ) -> View {
     let members = hosts.iter().filter(|host| group.spec.hosts.matches(&host.tags));
-    let hosts: Vec<HostLine> = members.map(|host| host_line(host, now)).collect();
     let base = group.base.as_ref().map(|base| &base.0);
+    let behind = base.and_then(|base| behind(base, members.clone()));
+    let hosts: Vec<HostLine> = members.map(|host| host_line(host, now)).collect();
     let all = count(hosts.len(), "host");
     let sentence = match base {
         Some(base) => {
@@ -105,9 +136,30 @@ fn view(
         version: group.version,
         text: group.text.clone(),
         hosts,
+        behind,
         good: good.collect(),
         deployments: deployments.iter().map(|row| DeploymentLine::new(row, now)).collect(),
     }
+}
+
+/// Those whose last known revision is another one than the group's.
+fn behind<'a>(base: &Revision, hosts: impl Iterator<Item = &'a groups::HostRow>) -> Option<String> {
+    let is_behind = |host: &&groups::HostRow| {
+        let noted = host.revision.as_ref().map(|revision| &revision.0.bundle.digest);
+        noted.is_some_and(|noted| *noted != base.bundle.digest)
+    };
+    let named = hosts.filter(is_behind).map(|host| {
+        let label = host.revision.as_ref().map_or("", |revision| revision.0.label.as_str());
+        format!("{} ({label})", host.name)
+    });
+    let named: Vec<String> = named.collect();
+    (!named.is_empty()).then(|| {
+        format!(
+            "Not on {}: {}. The next deployment brings them there.",
+            base.label,
+            named.join(", ")
+        )
+    })
 }
 
 fn host_line(host: &groups::HostRow, now: Timestamp) -> HostLine {

@@ -1,5 +1,6 @@
 //! What became of installed files, and who does not say.
 
+use super::super::server::{form_request, page_request};
 use super::*;
 use crate::questions::{self, Question, Reply};
 use pipelines::protocol::answer::Inspection;
@@ -54,6 +55,10 @@ async fn drift_is_reported_host_by_host() {
     assert_eq!(states, ["in-order", "drifted", "not-installed"], "{drift}");
     assert_eq!((&drift["drifted"], &drift["silent"]), (&json!(1), &json!(0)));
     assert_eq!(drift["hosts"][1]["drift"][0], json!({"path": "/srv/shop/a", "change": "altered"}));
+    let browser = server.sign_in("oda").await;
+    let shown = server.send(page_request("/groups/production", &browser.cookie)).await.text();
+    assert!(shown.contains("host-2 has drifted, 1 file; 1 host in order."), "{shown}");
+    assert!(shown.contains("Asked just now") && shown.contains("Ask again"), "{shown}");
 
     // The controller believes in one revision and the host has another, or none.
     let agents = play(server.app.pool.clone(), hosts[..2].to_vec(), |host, _| {
@@ -71,6 +76,19 @@ async fn drift_is_reported_host_by_host() {
     assert_eq!(answer.0.json()["hosts"][0]["state"], "other-revision");
     assert_eq!(answer.1.json()["hosts"][0]["state"], "missing");
     assert_eq!(answer.1.json()["drifted"], 1);
+    // One host's answer is no answer of the group; the button asks them all.
+    let shown = server.send(page_request("/groups/production", &browser.cookie)).await.text();
+    assert!(shown.contains("host-2 has drifted"), "{shown}");
+    let agents = play(server.app.pool.clone(), hosts.clone(), |_, _| {
+        let installed = Some(first.bundle.digest.clone());
+        said(Answer::Inspection(inspection(Vec::new(), installed)))
+    });
+    let form = format!("csrf={}", browser.csrf);
+    let post = form_request("/groups/production/drift", Some(&browser.cookie), &form);
+    let (answer, _) = tokio::join!(server.send(post), agents);
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
+    let shown = server.send(page_request("/groups/production", &browser.cookie)).await.text();
+    assert!(shown.contains("all 3 hosts in order.") && !shown.contains("has drifted"), "{shown}");
     let unknown = server.post(path, &token, json!({"host": "host-9"})).await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
 }
