@@ -116,6 +116,7 @@ codes! {
     NO_HOLD = "no-hold", "A step of a canary that is over as soon as it began.";
     NO_INSTANCES = "no-instances", "A strategy that makes new hosts, and nothing to make them.";
     NO_ROUTER = "no-router", "Something that shifts or counts traffic, and no router to do it.";
+    NO_COUNTERS = "no-counters", "Something judged by what a balancer counts, behind one that counts nothing.";
     NO_HOSTS = "no-hosts", "A group that selects no host.";
 }
 

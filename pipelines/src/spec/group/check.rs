@@ -5,10 +5,11 @@ use crate::spec::codes;
 use crate::spec::decode::{Fields, Report, suggest};
 use crate::spec::group::capacity;
 use crate::spec::group::contradiction::contradiction;
+use crate::spec::group::monitor::COUNTED_ELSEWHERE;
 use crate::spec::group::strategy::Shape;
 use crate::spec::group::{
-    Amount, Analysis, Health, HooksPolicy, Hosts, Instances, MaxFailures, Monitor, Router,
-    Selector, Strategy, Zones,
+    Amount, Analysis, Balancer, Health, HooksPolicy, Hosts, Instances, MaxFailures, Monitor,
+    Router, Selector, Strategy, Zones,
 };
 use crate::spec::week::never_opens;
 use crate::spec::yaml::Mark;
@@ -156,6 +157,9 @@ fn analysis(report: &mut Report, top: &Fields<'_>, shape: &Shape, draft: &Draft<
     } else if said(top, "router").is_none() {
         let message = "`analysis` compares what a router counts, and there is none";
         report.error(at, codes::NO_ROUTER, message, "add `router:`, or use `monitors`");
+    } else if matches!(draft.router.map(|router| &router.balancer), Some(Balancer::Nginx { .. })) {
+        let message = "`analysis` can never pass: nginx counts nothing per server";
+        report.error(at, codes::NO_COUNTERS, message, COUNTED_ELSEWHERE);
     } else if let (Some(analysis), Strategy::Canary { steps, .. }) =
         (draft.analysis, &shape.strategy)
         && steps.iter().all(|step| step.weight == 100)

@@ -59,10 +59,22 @@ pub enum NoData {
     Fail,
 }
 
+/// What to do behind nginx, which has no counters of its servers.
+pub(super) const COUNTED_ELSEWHERE: &str = "ask Prometheus instead (`prometheus: {url: …, query: …}` and \
+    `fail-above` below `monitors`), or put HAProxy in front";
+
 const EVERY: Millis = Millis::from_secs(30);
 
-/// `routed` says whether the group has a router.
-pub(super) fn read(report: &mut Report, node: &Node, routed: bool) -> Vec<Monitor> {
+/// What there is for a monitor of the router to watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Routed {
+    NoRouter,
+    /// By a balancer that counts nothing about its servers.
+    Uncounted,
+    Counted,
+}
+
+pub(super) fn read(report: &mut Report, node: &Node, routed: Routed) -> Vec<Monitor> {
     let mut monitors: Vec<Monitor> = Vec::new();
     for (index, item) in report.short_list(node, "monitors").iter().enumerate() {
         let path = format!("monitors[{index}]");
@@ -76,14 +88,24 @@ pub(super) fn read(report: &mut Report, node: &Node, routed: bool) -> Vec<Monito
     monitors
 }
 
-fn monitor(report: &mut Report, node: &Node, path: &str, routed: bool) -> Option<Monitor> {
+fn monitor(report: &mut Report, node: &Node, path: &str, routed: Routed) -> Option<Monitor> {
     let mut fields = Fields::open(report, node, path)?;
     let name = fields.require(report, "name", "name the monitor: `name: errors`");
     let name = name.and_then(|node| report.name(node, &fields.join("name")));
     let metric = metric::read(report, &mut fields);
-    if let (Some(Metric::Router(_)), Some(at), false) = (&metric, fields.key_at("router"), routed) {
-        let message = format!("`{path}` watches the router, and there is none");
-        report.error(at, codes::NO_ROUTER, message, "add `router:`, or watch something else");
+    if let (Some(Metric::Router(_)), Some(at)) = (&metric, fields.key_at("router")) {
+        match routed {
+            Routed::Counted => {}
+            Routed::NoRouter => {
+                let message = format!("`{path}` watches the router, and there is none");
+                let help = "add `router:`, or watch something else";
+                report.error(at, codes::NO_ROUTER, message, help);
+            }
+            Routed::Uncounted => {
+                let message = format!("`{path}` can never pass: nginx counts nothing per server");
+                report.error(at, codes::NO_COUNTERS, message, COUNTED_ELSEWHERE);
+            }
+        }
     }
     let bounds = bounds(report, &mut fields, metric.as_ref());
     let every = fields.get("every").map(|node| report.time_limit(node, &fields.join("every")));

@@ -67,6 +67,18 @@ fn new_hosts_belong_to_their_group() {
 }
 
 #[test]
+fn what_nginx_does_not_count_is_not_watched() {
+    let nginx = format!("{CANARY}router: {{nginx: {{agent: a, upstream: u}}}}\n");
+    let watched = "monitors: [{name: m, router: error-rate, fail-above: 2%}]\n";
+    check_after(&format!("{nginx}{watched}"), &["E no-counters 6:22"]);
+    check_after(&format!("{nginx}analysis: {{every: 10s}}\n"), &["E no-counters 6:1"]);
+    let asked = "monitors: [{name: m, http: {url: \"http://m/\", value: /a}, fail-above: 2}]\n";
+    check_after(&format!("{nginx}{asked}"), &[]);
+    let haproxy = format!("{CANARY}router: {{haproxy: {{agent: a, backend: b}}}}\n");
+    check_after(&format!("{haproxy}{watched}analysis: {{every: 10s}}\n"), &[]);
+}
+
+#[test]
 fn routers_check_servers_and_tell_requests_apart() {
     let router = |rest: &str| {
         format!(
