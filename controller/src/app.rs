@@ -145,6 +145,7 @@ async fn serve(config: &Config, pool: PgPool, stop: &CancellationToken) -> Resul
         wakes: controller.wakes.clone(),
         lease: controller.lease,
         sources: controller.sources.clone(),
+        monitors: Policy { allow_local: config.allow_local_monitors },
         joining: Joining { url: public_url.clone(), ca_sha256: fingerprint.clone() },
     };
     let silence = config.lease().silent_for_max.to_std();

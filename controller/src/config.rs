@@ -74,6 +74,10 @@ pub struct Config {
     /// Let pipelines fetch from this machine's own addresses and over plain HTTP.
     #[arg(long, env = "PIPEYARD_ALLOW_LOCAL_SOURCES")]
     pub allow_local_sources: bool,
+
+    /// Let monitors ask this machine's own addresses, such as a Prometheus beside the controller.
+    #[arg(long, env = "PIPEYARD_ALLOW_LOCAL_MONITORS")]
+    pub allow_local_monitors: bool,
 }
 
 impl Config {

@@ -5,6 +5,7 @@
 mod agents;
 pub mod app;
 pub mod config;
+mod destination;
 mod engine;
 mod error;
 mod first_start;

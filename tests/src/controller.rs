@@ -56,7 +56,7 @@ impl Controller {
             .args(["--listen", &format!("0.0.0.0:{}", self.port)])
             .args(["--public-url", &self.agents_url()])
             .args(["--agent-silence", &self.silence.to_string()])
-            .arg("--allow-local-sources")
+            .args(["--allow-local-sources", "--allow-local-monitors"])
             .env_remove("DATABASE_URL")
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))

@@ -2,6 +2,7 @@
 
 use super::grace::Grace;
 use super::{Engine, Joining, dispatch, liveness, run};
+use crate::destination::Policy;
 use crate::monitors;
 use crate::sources::Sources;
 use pipelines::protocol::join::Lease;
@@ -31,6 +32,8 @@ pub struct Identity {
     pub wakes: Wakes,
     pub lease: Lease,
     pub sources: Sources,
+    /// Where its monitors may ask.
+    pub monitors: Policy,
     pub joining: Joining,
 }
 
@@ -77,7 +80,7 @@ async fn term(me: &Identity, epoch: u64, since: Instant, stop: &CancellationToke
         tokio::spawn(run(engine.clone(), outbox.clone(), over.clone())),
         tokio::spawn(dispatch::run(engine.clone(), me.sources.clone(), outbox, over.clone())),
         tokio::spawn(liveness::run(engine.clone(), over.clone())),
-        tokio::spawn(monitors::run(engine, over.clone())),
+        tokio::spawn(monitors::run(engine, me.monitors, over.clone())),
     ];
     let [mut engine, mut effects, mut looks, mut watching] = parts;
     // A lease without an engine would keep everybody else from deciding.

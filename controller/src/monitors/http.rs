@@ -1,11 +1,12 @@
 //! Asking a URL. Whatever answers is a stranger: it may hang, send without end, point elsewhere, or
 //! talk nonsense, and none of that is more than a bad or missing value.
 
+use crate::destination::{self, Guard, MONITORS, Obstacle, Policy};
 use pipelines::deploy::event::Verdict;
 use pipelines::monitor::Look;
 use pipelines::time::Millis;
-use reqwest::redirect::{Attempt, Policy};
-use reqwest::{RequestBuilder, Response};
+use reqwest::redirect::{self, Attempt};
+use reqwest::{RequestBuilder, Response, Url};
 use std::time::Duration;
 
 /// Bytes of an answer that are looked at; what is longer is no answer to a monitor.
@@ -21,29 +22,51 @@ pub(super) struct Client {
     follows: reqwest::Client,
     /// For answers that are to be redirections.
     stays: reqwest::Client,
+    policy: Policy,
 }
 
 impl Client {
-    pub fn new() -> reqwest::Result<Client> {
-        let client = |policy: Policy| {
+    /// `policy`: which addresses it may ask.
+    pub fn new(policy: Policy) -> reqwest::Result<Client> {
+        let client = |redirect: redirect::Policy| {
             reqwest::Client::builder()
-                .redirect(policy)
+                .redirect(redirect)
+                .dns_resolver(Guard { traveller: MONITORS, policy })
                 .connect_timeout(CONNECT)
                 .user_agent(concat!("pipeyard-controller/", env!("CARGO_PKG_VERSION")))
                 // A kept connection would be the first to break when the host is redeployed.
                 .pool_max_idle_per_host(0)
                 .build()
         };
-        Ok(Client { follows: client(Policy::custom(within_host))?, stays: client(Policy::none())? })
+        let follows = client(redirect::Policy::custom(within_host))?;
+        Ok(Client { follows, stays: client(redirect::Policy::none())?, policy })
     }
 
-    pub fn post(&self, url: &str) -> RequestBuilder {
-        self.stays.post(url)
+    /// A request, if the URL may be asked at all.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub async fn post(&self, url: &str) -> Result<RequestBuilder, String> {
+        self.check(url).await?;
+        Ok(self.stays.post(url))
+    }
+
+    async fn check(&self, url: &str) -> Result<(), String> {
+        let url = Url::parse(url).map_err(|error| format!("the URL cannot be read: {error}"))?;
+        match destination::check(&url, MONITORS, self.policy).await {
+            Err(Obstacle::Forbidden(why)) => Err(why),
+            // Being nowhere is an answer of its own, which the question finds.
+            Err(Obstacle::Unresolved(_)) | Ok(()) => Ok(()),
+        }
     }
 
     /// A monitor's look at a URL. No answer at all is bad where the answer itself is what is watched,
     /// and missing where a number in it is.
     pub async fn look(&self, url: &str, value: Option<&str>, status: u16, timeout: Millis) -> Look {
+        // A mistake in the group's file: it says nothing about what is deployed.
+        if let Err(why) = self.check(url).await {
+            return Look::Missing { why };
+        }
         let client = if (300..400).contains(&status) { &self.stays } else { &self.follows };
         let response = match client.get(url).timeout(timeout.to_std()).send().await {
             Ok(response) => response,
@@ -65,6 +88,9 @@ impl Client {
 
     /// Whether an idle set answers.
     pub async fn trial(&self, url: &str) -> (Verdict, String) {
+        if let Err(why) = self.check(url).await {
+            return (Verdict::Inconclusive, format!("inconclusive, {why}"));
+        }
         let answer = self.follows.get(url).timeout(TRIAL.to_std()).send().await;
         match answer {
             Ok(response) if response.status().is_success() => {

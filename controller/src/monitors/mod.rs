@@ -16,6 +16,7 @@ mod prometheus;
 mod tests;
 mod watched;
 
+use crate::destination::Policy;
 use crate::engine::Engine;
 use anyhow::Result;
 use pipelines::deploy::event::Verdict;
@@ -67,8 +68,8 @@ struct Looker {
     questions: JoinSet<(For, Found)>,
 }
 
-pub(crate) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
-    let client = match http::Client::new() {
+pub(crate) async fn run(engine: Arc<Engine>, policy: Policy, stop: CancellationToken) {
+    let client = match http::Client::new(policy) {
         Ok(client) => client,
         Err(error) => {
             tracing::error!(%error, "no monitor can be asked over HTTP on this machine");

@@ -52,7 +52,10 @@ pub(super) async fn look(
     let Ok(mut form) = Url::parse("form:") else { return Look::missing("no query") };
     form.query_pairs_mut().append_pair("query", query).append_pair("timeout", "10s");
     let at = format!("{}/api/v1/query", url.trim_end_matches('/'));
-    let request = client.post(&at).timeout(TIMEOUT.to_std());
+    let request = match client.post(&at).await {
+        Ok(request) => request.timeout(TIMEOUT.to_std()),
+        Err(why) => return Look::Missing { why },
+    };
     let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
     let response = match request.body(form.query().unwrap_or_default().to_owned()).send().await {
         Ok(response) => response,

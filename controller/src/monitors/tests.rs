@@ -4,12 +4,13 @@ mod deployed;
 mod strangers;
 
 use super::http::Client;
+use crate::destination::Policy;
 use axum::Router;
 
 /// Needs a provider for TLS, as the program has one.
 fn client() -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::new().unwrap()
+    Client::new(Policy { allow_local: true }).unwrap()
 }
 
 /// Serves until the test ends; returns where.

@@ -1,15 +1,10 @@
 //! Which repository addresses may be fetched. An address is data from a file somebody wrote: it must
 //! not become an option, a program, a local file, or a way to this machine's own services.
 
+use crate::destination::{self, Obstacle, SOURCES};
 use reqwest::Url;
-use std::net::IpAddr;
 
-/// What the operator allows beyond the safe default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Policy {
-    /// Sources on this machine and over plain HTTP.
-    pub allow_local: bool,
-}
+pub use crate::destination::Policy;
 
 /// Checks an address and returns it in its parsed form.
 ///
@@ -17,19 +12,11 @@ pub struct Policy {
 /// What is wrong with it and what to write instead.
 pub async fn check(address: &str, policy: &Policy) -> Result<String, String> {
     let url = parse(address, policy)?;
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let port = url.port_or_known_default().unwrap_or(443);
-    if !policy.allow_local {
-        let found = tokio::net::lookup_host((host.as_str(), port)).await;
-        let addresses = found.map_err(|error| format!("cannot resolve {host}: {error}"))?;
-        for address in addresses {
-            if is_ours(address.ip()) {
-                return Err(format!(
-                    "{host} is this machine or a link-local address, which sources may not use; \
-                     --allow-local-sources permits it"
-                ));
-            }
-        }
+    match destination::check(&url, SOURCES, *policy).await {
+        // Whether it is this machine does not matter then, and git says what it cannot find.
+        Err(Obstacle::Unresolved(_)) if policy.allow_local => {}
+        Err(Obstacle::Unresolved(why) | Obstacle::Forbidden(why)) => return Err(why),
+        Ok(()) => {}
     }
     Ok(url.to_string())
 }
@@ -50,14 +37,6 @@ fn parse(address: &str, policy: &Policy) -> Result<Url, String> {
         return Err("the address has no usable host".to_owned());
     }
     Ok(url)
-}
-
-/// Loopback, link-local (cloud metadata) and unspecified addresses.
-fn is_ours(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.is_loopback() || v4.is_link_local() || v4.is_unspecified(),
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified() || v6.is_unicast_link_local(),
-    }
 }
 
 fn printable(text: &str) -> String {
@@ -122,6 +101,7 @@ mod tests {
         let allowed = Policy { allow_local: true };
         assert!(check("http://127.0.0.1:3000/x.git", &allowed).await.is_ok());
         assert!(check("file:///srv/x.git", &allowed).await.is_err());
+        assert!(check("https://169.254.169.254/latest", &allowed).await.is_err(), "never that one");
     }
 
     #[test]

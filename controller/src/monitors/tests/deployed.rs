@@ -96,6 +96,7 @@ impl Stage {
             wakes: wakes.clone(),
             lease: Lease { silent_for_max: minutes, heartbeat: minutes },
             sources: Sources::new(directory.path(), objects, policy),
+            monitors: policy,
             joining: Joining { url: "http://127.0.0.1".to_owned(), ca_sha256: None },
         };
         let stop = CancellationToken::new();

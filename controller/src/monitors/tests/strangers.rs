@@ -1,6 +1,8 @@
 use super::super::ask::measured_look;
+use super::super::http::Client;
 use super::super::prometheus;
 use super::{client, serve};
+use crate::destination::Policy;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{StatusCode, header};
@@ -52,6 +54,34 @@ async fn strangers() -> String {
         .route("/garbage", json("<html>"))
         .route("/deep", get(|| async { "[".repeat(100_000) }));
     serve(router).await
+}
+
+#[tokio::test]
+async fn a_url_that_leads_inside_is_not_asked() {
+    let url = strangers().await;
+    let _ = client();
+    let strict = Client::new(Policy::default()).unwrap();
+    let named = url.replace("127.0.0.1", "localhost");
+    for (url, why) in [
+        (url.as_str(), "127.0.0.1 is this machine"),
+        (named.as_str(), "localhost is this machine"),
+        ("http://169.254.169.254/latest/meta-data", "may never use"),
+    ] {
+        let Look::Missing { why: said } = strict.look(url, None, 200, SOON).await else {
+            panic!("{url} was asked")
+        };
+        assert!(said.contains(why), "{said}");
+        let Look::Missing { why: said } = prometheus::look(&strict, url, "up", (NOW, SOON)).await
+        else {
+            panic!("{url} was asked")
+        };
+        assert!(said.contains(why), "{said}");
+        let (verdict, said) = strict.trial(url).await;
+        assert!(verdict == Verdict::Inconclusive && said.contains(why), "{said}");
+    }
+    // Not for those either who may ask this machine.
+    let metadata = client().look("http://169.254.169.254/", None, 200, SOON).await;
+    assert!(matches!(metadata, Look::Missing { .. }), "{metadata:?}");
 }
 
 #[tokio::test]
