@@ -9,14 +9,18 @@ use pipelines::time::Millis;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::{agents, deployments, inbox, tasks};
+use store::{agents, deployments, inbox, monitors, tasks};
 use tokio_util::sync::CancellationToken;
 
 /// A look that takes longer hangs on a connection that is dead.
 const LOOK_MAX: Duration = Duration::from_secs(30);
 /// Nobody looks for the answer to a question that is older than this.
 const QUESTION_AGE: Millis = Millis::from_minutes(60);
-/// How often old questions are removed.
+/// What monitors found is shown for so long after a deployment's end.
+const SAMPLES_AGE: Millis = Millis::from_minutes(30 * 24 * 60);
+/// Rows removed by one statement: no lock and no transaction is to last for long.
+const FORGOTTEN_AT_ONCE: i64 = 1000;
+/// How often old rows are removed.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 
 pub(super) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
@@ -43,16 +47,27 @@ pub(super) async fn run(engine: Arc<Engine>, stop: CancellationToken) {
     }
 }
 
-/// Questions leave nothing else behind, so this may fail and be done next time.
+/// What is removed leaves nothing else behind, so this may fail and be done next time.
 async fn forget(engine: &Engine) {
-    let forgotten = async {
-        let mut conn = engine.pool.acquire().await?;
-        tasks::forget_questions(&mut conn, QUESTION_AGE).await
-    };
-    match tokio::time::timeout(LOOK_MAX, forgotten).await {
+    match tokio::time::timeout(LOOK_MAX, forget_all(engine)).await {
         Ok(Ok(0)) | Err(_) => {}
-        Ok(Ok(count)) => tracing::debug!(count, "old questions were removed"),
-        Ok(Err(error)) => tracing::warn!(%error, "old questions could not be removed"),
+        Ok(Ok(count)) => tracing::debug!(count, "old questions and looks of monitors were removed"),
+        Ok(Err(error)) => tracing::warn!(%error, "old rows could not be removed"),
+    }
+}
+
+async fn forget_all(engine: &Engine) -> store::Result<u64> {
+    let mut conn = engine.pool.acquire().await?;
+    let mut count = 0;
+    loop {
+        let most = FORGOTTEN_AT_ONCE;
+        let questions = tasks::forget_questions(&mut conn, QUESTION_AGE, most).await?;
+        let samples = monitors::forget_samples(&mut conn, SAMPLES_AGE, most).await?;
+        let watches = monitors::forget_watches(&mut conn, SAMPLES_AGE, most).await?;
+        count += questions + samples + watches;
+        if questions.max(samples).max(watches) < most.unsigned_abs() {
+            return Ok(count);
+        }
     }
 }
 

@@ -27,7 +27,7 @@ use pipelines::time::Millis;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{PgConnection, tasks};
+use store::PgConnection;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -41,10 +41,6 @@ const ROUND_MAX: Duration = Duration::from_secs(30);
 const WIDTH: usize = 8;
 /// Between two trials of an idle set.
 const TRIAL_EVERY: Millis = Millis::from_secs(5);
-/// Answers to questions are of no use for longer.
-const QUESTIONS_KEPT: Millis = Millis::from_minutes(60);
-/// Rounds between two times of tidying.
-const TIDY_ROUNDS: u32 = 1000;
 
 /// What a question to the network is for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,19 +75,12 @@ pub(crate) async fn run(engine: Arc<Engine>, policy: Policy, stop: CancellationT
     let (in_hand, questions) = (BTreeSet::new(), JoinSet::new());
     let width = Arc::new(Semaphore::new(WIDTH));
     let mut looker = Looker { engine, client, width, in_hand, questions };
-    let mut rounds = 0_u32;
     loop {
         let looked = tokio::time::timeout(ROUND_MAX, looker.round()).await;
         let looked = looked.unwrap_or_else(|_| Err(anyhow::anyhow!("the round took too long")));
         if let Err(error) = looked {
             tracing::warn!(error = %format!("{error:#}"), "cannot look at the monitors");
         }
-        if rounds.is_multiple_of(TIDY_ROUNDS)
-            && let Err(error) = tidy(&looker.engine).await
-        {
-            tracing::warn!(error = %format!("{error:#}"), "cannot remove old questions");
-        }
-        rounds = rounds.wrapping_add(1);
         let pause = tokio::time::sleep(PAUSE);
         tokio::pin!(pause);
         loop {
@@ -102,12 +91,6 @@ pub(crate) async fn run(engine: Arc<Engine>, policy: Policy, stop: CancellationT
             }
         }
     }
-}
-
-async fn tidy(engine: &Engine) -> Result<()> {
-    let mut conn = engine.pool.acquire().await?;
-    tasks::forget_questions(&mut conn, QUESTIONS_KEPT).await?;
-    Ok(())
 }
 
 impl Looker {

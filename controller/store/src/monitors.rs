@@ -5,7 +5,7 @@ use ::pipelines::deploy::event::StepVerdict;
 use ::pipelines::ids::{DeploymentId, TaskId};
 use ::pipelines::monitor::{Forced, Look, Override, Sample};
 use ::pipelines::protocol::answer::Counters;
-use ::pipelines::time::Timestamp;
+use ::pipelines::time::{Millis, Timestamp};
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 use std::collections::BTreeMap;
@@ -65,6 +65,38 @@ pub async fn samples(
         samples.entry(monitor).or_default().push(Sample { at: Timestamp(at), look });
     }
     Ok(samples)
+}
+
+/// Removes at most `most` looks at monitors of deployments that ended so long ago; how many those were.
+/// What the judge said last is kept.
+pub async fn forget_samples(conn: &mut PgConnection, age: Millis, most: i64) -> sqlx::Result<u64> {
+    let done = sqlx::query(
+        "delete from monitor_samples where id in (
+             select monitor_samples.id from monitor_samples
+             join deployments on deployments.id = deployment_id
+             where finished_at < now() - $1 * interval '1 millisecond'
+             order by monitor_samples.id limit $2)",
+    )
+    .bind(i64::try_from(age.0).unwrap_or(i64::MAX))
+    .bind(most)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// The same for the counters a balancer had at the last look.
+pub async fn forget_watches(conn: &mut PgConnection, age: Millis, most: i64) -> sqlx::Result<u64> {
+    let done = sqlx::query(
+        "delete from monitor_watches where (deployment_id, monitor) in (
+             select deployment_id, monitor from monitor_watches
+             join deployments on deployments.id = deployment_id
+             where finished_at < now() - $1 * interval '1 millisecond' limit $2)",
+    )
+    .bind(i64::try_from(age.0).unwrap_or(i64::MAX))
+    .bind(most)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
 }
 
 /// A question that was asked for a monitor.

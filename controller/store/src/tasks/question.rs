@@ -69,13 +69,20 @@ pub async fn withdraw(conn: &mut PgConnection, question: TaskId) -> sqlx::Result
     .map(|_| ())
 }
 
-/// Removes questions that are older than this, answered or not.
-pub async fn forget_questions(conn: &mut PgConnection, age: Millis) -> sqlx::Result<u64> {
+/// Removes at most `most` questions that are older than this, answered or not; how many those were.
+pub async fn forget_questions(
+    conn: &mut PgConnection,
+    age: Millis,
+    most: i64,
+) -> sqlx::Result<u64> {
     let done = sqlx::query(
-        "delete from tasks
-         where kind = 'question' and created_at < now() - $1 * interval '1 millisecond'",
+        "delete from tasks where id in (
+             select id from tasks
+             where kind = 'question' and created_at < now() - $1 * interval '1 millisecond'
+             order by created_at limit $2)",
     )
     .bind(i64::try_from(age.0).unwrap_or(i64::MAX))
+    .bind(most)
     .execute(conn)
     .await?;
     Ok(done.rows_affected())

@@ -47,6 +47,49 @@ async fn of_each_monitor_the_last_values_and_the_last_silences_are_kept() {
 }
 
 #[tokio::test]
+async fn what_monitors_found_is_forgotten_long_after_the_end() {
+    let db = database().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let (group, old) = deployment(&mut conn).await;
+    let (revision, purpose) = (&revision('b'), Purpose::Forward);
+    let order = Order { group, revision, purpose, by: "ada", run: None };
+    let mut ids = vec![old];
+    for _ in 0..2 {
+        ids.push(deployments::create(&mut conn, &order).await.unwrap().unwrap());
+    }
+    let at = clock::now(&mut conn).await.unwrap();
+    for id in &ids {
+        for _ in 0..3 {
+            let sample = Sample { at, look: Look::Good };
+            monitors::add_sample(&mut conn, *id, "page", &sample, 5).await.unwrap();
+        }
+        monitors::asked(&mut conn, *id, "rate", TaskId(7)).await.unwrap();
+    }
+    // The first ended long ago, the second just now, the third goes on.
+    for (id, days) in [(ids[0], 40), (ids[1], 0)] {
+        sqlx::query(
+            "update deployments set finished_at = now() - $2 * interval '1 day' where id = $1",
+        )
+        .bind(id.0)
+        .bind(days)
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    }
+    let month = Millis::from_minutes(30 * 24 * 60);
+    let mut forgotten = Vec::new();
+    for _ in 0..3 {
+        forgotten.push(monitors::forget_samples(&mut conn, month, 2).await.unwrap());
+    }
+    assert_eq!(forgotten, [2, 1, 0], "so many at once");
+    assert_eq!(monitors::forget_watches(&mut conn, month, 2).await.unwrap(), 1);
+    for (id, left) in ids.iter().zip([0, 1, 1]) {
+        assert_eq!(monitors::samples(&mut conn, *id).await.unwrap().len(), left, "{id}");
+        assert_eq!(monitors::watches(&mut conn, *id).await.unwrap().len(), left, "{id}");
+    }
+}
+
+#[tokio::test]
 async fn a_question_is_remembered_until_it_is_answered() {
     let db = database().await;
     let mut conn = db.pool.acquire().await.unwrap();

@@ -211,7 +211,8 @@ async fn a_question_is_answered_withdrawn_or_forgotten() {
     assert_eq!(finish, Finish::NotCurrent, "a late answer is nobody's");
 
     let hour = Millis::from_minutes(60);
-    assert_eq!(tasks::forget_questions(&mut conn, hour).await.unwrap(), 0, "they are new");
-    assert_eq!(tasks::forget_questions(&mut conn, Millis::ZERO).await.unwrap(), 2);
+    assert_eq!(tasks::forget_questions(&mut conn, hour, 10).await.unwrap(), 0, "they are new");
+    assert_eq!(tasks::forget_questions(&mut conn, Millis::ZERO, 1).await.unwrap(), 1, "so many");
+    assert_eq!(tasks::forget_questions(&mut conn, Millis::ZERO, 10).await.unwrap(), 1);
     assert!(tasks::by_id(&mut conn, first).await.unwrap().is_none());
 }
