@@ -100,6 +100,8 @@ pub struct Deployment {
     pub status: String,
     pub sentence: String,
     pub cause: Option<String>,
+    /// What somebody can do about it, with the commands.
+    pub next: Option<String>,
     pub revision: Revision,
     pub waiting: Vec<Waiting>,
     pub stuck: Option<String>,
@@ -151,6 +153,8 @@ pub struct Host {
     pub state: String,
     pub message: Option<String>,
     pub revision: Option<String>,
+    /// What runs there and whether it gets traffic, in words.
+    pub runs: String,
     pub tasks: Vec<Task>,
 }
 

@@ -6,7 +6,7 @@ use super::watching::waiting;
 use crate::answer::{Deployment, Run, Waiting};
 use crate::connect::parse;
 use crate::exit::{Exit, Result};
-use crate::output::{Output, clean, clock};
+use crate::output::{Output, clean, clock, status_cell, table};
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -53,17 +53,28 @@ fn explain_run(output: &Output, run: &Run) {
 
 fn explain_deployment(output: &Output, deployment: &Deployment) {
     explain(output, &deployment.sentence, deployment.stuck.as_deref(), &deployment.waiting);
-    for host in &deployment.hosts {
-        if let Some(message) = &host.message {
-            output.line(format!("{}: {}", clean(&host.name), clean(message)));
-        }
+    if let Some(next) = &deployment.next {
+        output.line(clean(next));
+    }
+    if !deployment.hosts.is_empty() {
+        output.line("");
+        output.line(table(output.painter, &["host", "state", "runs", "why"], hosts(deployment)));
     }
     if !deployment.history.is_empty() {
-        output.line("What happened:");
+        output.line("\nWhat happened:");
     }
     for entry in &deployment.history {
         output.line(format!("  {}  {}", clock(&entry.at), clean(&entry.text)));
     }
+}
+
+/// What runs where, for somebody who has to put it right.
+fn hosts(deployment: &Deployment) -> Vec<Vec<String>> {
+    let rows = deployment.hosts.iter().map(|host| {
+        let why = host.message.as_deref().map(clean).unwrap_or_default();
+        vec![clean(&host.name), status_cell(&host.state), clean(&host.runs), why]
+    });
+    rows.collect()
 }
 
 fn explain(output: &Output, sentence: &str, stuck: Option<&str>, reasons: &[Waiting]) {
@@ -73,5 +84,31 @@ fn explain(output: &Output, sentence: &str, stuck: Option<&str>, reasons: &[Wait
     }
     for reason in reasons {
         output.line(output.painter.wait(&waiting(reason)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_host_says_what_runs_on_it() {
+        let deployment: Deployment = serde_json::from_value(json!({"hosts": [
+            {"name": "host-1", "state": "rolled-back", "runs": "a11ce00 First"},
+            {"name": "host-2", "state": "rollback-failed", "message": "failed in ApplicationStart",
+             "runs": "nothing proved, half-way between a11ce00 First and 4f2c91e Fix"}
+        ]}))
+        .unwrap();
+        let rows = hosts(&deployment);
+        assert_eq!(rows[0], ["host-1", "↶ rolled back", "a11ce00 First", ""]);
+        assert_eq!(
+            rows[1][1..],
+            [
+                "✗ rollback failed",
+                "nothing proved, half-way between a11ce00 First and 4f2c91e Fix",
+                "failed in ApplicationStart"
+            ]
+        );
     }
 }

@@ -17,12 +17,15 @@ const LOOK: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example: pipectl logs r-12 compile -f")]
+#[command(after_help = "Examples:
+  pipectl logs r-12 compile -f     a build, until it ends
+  pipectl logs d-3 host-2          what the hooks printed on one host")]
 pub struct Arguments {
     /// A run (r-12 or 12) or a deployment (d-3).
-    #[arg(value_name = "RUN")]
+    #[arg(value_name = "RUN|DEPLOYMENT")]
     target: Target,
     /// Only of this action; of a deployment: only of this host.
+    #[arg(value_name = "ACTION|HOST")]
     action: Option<String>,
     /// Go on until it ends.
     #[arg(long, short)]

@@ -144,15 +144,27 @@ pub fn deployment_lines(deployment: &Deployment, painter: Painter) -> Vec<String
         if let Some(step) = step {
             line.push_str(&painter.dim(&format!("  {}", clean(&step.name))));
         }
-        if let Some(revision) = &host.revision {
-            line.push_str(&painter.dim(&format!("  {}", clean(revision))));
+        match &host.revision {
+            Some(revision) => line.push_str(&painter.dim(&format!("  {}", clean(revision)))),
+            // Said only where something went wrong: the others are on their way.
+            None if host.message.is_some() && !host.runs.is_empty() => {
+                line.push_str(&format!("  {};", clean(&host.runs)));
+            }
+            None => {}
         }
         if let Some(message) = &host.message {
             line.push_str(&format!("  {}", clean(message)));
         }
         lines.push(line);
     }
+    lines.extend(next(deployment));
     lines
+}
+
+/// What to do now, where it does not go on by itself.
+fn next(deployment: &Deployment) -> Option<String> {
+    let at_work = matches!(deployment.status.as_str(), "failing" | "rolling-back");
+    deployment.next.as_deref().filter(|_| !at_work).map(clean)
 }
 
 fn deployment_news(deployment: &Deployment) -> Vec<String> {
@@ -163,6 +175,7 @@ fn deployment_news(deployment: &Deployment) -> Vec<String> {
         let state = host.state.replace('-', " ");
         lines.push(format!("  {}: {state}{}", clean(&host.name), message.unwrap_or_default()));
     }
+    lines.extend(next(deployment));
     lines
 }
 

@@ -65,6 +65,8 @@ pub struct DeploymentBody {
     strategy: Option<String>,
     /// Why it turned back or ended badly.
     cause: Option<String>,
+    /// What somebody can do about it, with the commands.
+    next: Option<String>,
     paused: Option<PauseBody>,
     /// The step it is at while it goes forward, for whoever wants to promote that one and no other.
     at: Option<AtBody>,
@@ -129,6 +131,8 @@ struct HostBody {
     error: Option<ErrorBody>,
     /// What it is known to serve, as far as this deployment knows.
     revision: Option<String>,
+    /// What runs there and whether it gets traffic, in words.
+    runs: String,
     /// What a rollback returns it to.
     prior: Option<String>,
     attempt: u32,
@@ -162,6 +166,7 @@ impl DeploymentBody {
             application: plan.map(|plan| plan.application.clone()),
             strategy: plan.map(|plan| plan.strategy.clone()),
             cause: state.and_then(|state| state.cause.as_ref()).map(ToString::to_string),
+            next: words::next::next(row),
             paused: paused.map(|pause| PauseBody {
                 by: pause.by.clone(),
                 since: words::time::rfc3339(pause.since),
@@ -222,6 +227,7 @@ fn hosts(plan: &Plan, state: &State, tasks: &[tasks::Row]) -> Vec<HostBody> {
             error: error.map(ErrorBody::from),
             revision: words::deployment::host_revision(plan, planned, host)
                 .map(|revision| revision.label.clone()),
+            runs: words::deployment::host_runs(plan, planned, host),
             prior: planned.prior.as_ref().map(|revision| revision.label.clone()),
             attempt: host.attempt,
             tasks: own.map(TaskBody::from).collect(),

@@ -1,7 +1,7 @@
 //! A deployment in one sentence.
 
 use super::count;
-use pipelines::deploy::{App, Fault, Host, HostStatus, Phase, Plan, PlanHost, State, Step};
+use pipelines::deploy::{App, Fault, Host, HostStatus, Lane, Phase, Plan, PlanHost, State, Step};
 use pipelines::protocol::task::{Purpose, Revision};
 use pipelines::time::Timestamp;
 use store::deployments::Row;
@@ -48,12 +48,8 @@ fn planned(row: &Row, plan: &Plan, state: &State) -> String {
         Phase::Failed => format!("{label} failed on {group}{}", cause()),
         Phase::RolledBack => format!("{label} failed on {group} and was rolled back{}", cause()),
         Phase::RollbackFailed => {
-            let broken = count_in(plan, state, HostStatus::RollbackFailed);
-            format!(
-                "{label} failed on {group} and {} could not be rolled back{}",
-                count(broken, "host"),
-                cause()
-            )
+            let stuck = names_in(plan, state, HostStatus::RollbackFailed);
+            format!("{label} failed on {group} and {stuck} could not be rolled back{}", cause())
         }
         Phase::Cancelled => format!("{label} was not deployed to {group}{}", cause()),
         Phase::Superseded => format!("{label} was overtaken on {group}{}", cause()),
@@ -137,6 +133,43 @@ fn count_in(plan: &Plan, state: &State, wanted: HostStatus) -> usize {
     plan.hosts.iter().filter(|planned| state.status(plan, planned.id) == wanted).count()
 }
 
+/// `host-1 and host-2`; of many how many they are.
+fn names_in(plan: &Plan, state: &State, wanted: HostStatus) -> String {
+    const NAMED_MAX: usize = 4;
+    let found = plan.hosts.iter().filter(|planned| state.status(plan, planned.id) == wanted);
+    let names: Vec<&str> = found.map(|planned| planned.name.as_str()).collect();
+    match names.as_slice() {
+        [all @ .., last] if !all.is_empty() && names.len() <= NAMED_MAX => {
+            format!("{} and {last}", all.join(", "))
+        }
+        [one] => (*one).to_owned(),
+        many => count(many.len(), "host"),
+    }
+}
+
+/// What runs on a host and whether it gets traffic, as far as this deployment knows.
+pub fn host_runs(plan: &Plan, planned: &PlanHost, host: &Host) -> String {
+    let new = plan.revision.label.as_str();
+    let prior = planned.prior.as_ref().map(|prior| prior.label.as_str());
+    let what = match (host.app, prior) {
+        (App::New, _) => new.to_owned(),
+        (App::Restored, Some(prior)) => prior.to_owned(),
+        (App::Before, Some(prior)) if planned.serving => prior.to_owned(),
+        (App::Before | App::Restored, _) => "what was there before".to_owned(),
+        (App::Broken, Some(prior)) => format!("nothing proved, half-way between {prior} and {new}"),
+        (App::Broken, None) => format!("nothing proved, half-way to {new}"),
+        (App::Unknown, _) => "not known".to_owned(),
+        (App::Absent, _) => "nothing: the host is not there".to_owned(),
+    };
+    let traffic = match host.lane {
+        Lane::Direct => "",
+        Lane::In { .. } => ", in traffic",
+        Lane::Out | Lane::Gone => ", out of traffic",
+        Lane::Unknown => ", its traffic not known",
+    };
+    format!("{what}{traffic}")
+}
+
 fn took((from, to): (Timestamp, Timestamp)) -> String {
     format!(" in {}", to.since(from))
 }
@@ -159,6 +192,34 @@ mod tests {
         );
         row.state = None;
         assert_eq!(sentence(&row), "Planning the deployment of 4f2c91e Fix to production");
+    }
+
+    #[test]
+    fn a_host_says_what_runs_on_it_when_nothing_was_proved() {
+        let mut row = sample::deployment();
+        let (plan, state) = (row.plan.as_ref().unwrap(), &mut row.state.as_mut().unwrap().0);
+        let host = state.hosts.values_mut().nth(1).unwrap();
+        let planned = &plan.hosts[1];
+        for (app, lane, expected) in [
+            (App::New, Lane::Direct, "4f2c91e Fix"),
+            (App::Restored, Lane::In { weight: 1 }, "a11ce00 First, in traffic"),
+            (
+                App::Broken,
+                Lane::Out,
+                "nothing proved, half-way between a11ce00 First and 4f2c91e Fix, out of traffic",
+            ),
+            (App::Unknown, Lane::Unknown, "not known, its traffic not known"),
+        ] {
+            (host.app, host.lane) = (app, lane);
+            assert_eq!(host_runs(plan, planned, host), expected);
+        }
+        state.phase = Phase::RollbackFailed;
+        for host in state.hosts.values_mut().skip(1) {
+            (host.work, host.fault) = (None, Some(Fault::Stuck { message: "no".into() }));
+        }
+        let expected =
+            "4f2c91e Fix failed on production and host-2 and host-3 could not be rolled back";
+        assert_eq!(sentence(&row), expected);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 pub mod deployment;
 pub mod history;
 pub mod monitor;
+pub mod next;
 pub mod run;
 pub mod status;
 pub mod task;

@@ -27,6 +27,8 @@ pub struct View {
     pub created: Moment,
     pub run: Option<String>,
     pub whys: Vec<Why>,
+    /// What somebody can do about it, with the commands.
+    pub next: Option<String>,
     pub steering: Option<Steering>,
     pub question: Option<Question>,
     /// Who let it start although the calendar was against it, and why.
@@ -134,6 +136,7 @@ impl View {
             created: Moment::new(Timestamp(row.created_at), now),
             run: row.run_id.map(|id| RunId(id).to_string()),
             whys: whys(&row.waiting, now),
+            next: words::next::next(row),
             steering: may_steer.then(|| steering(row)),
             question: asked
                 .map(|(seen, (plan, state))| Question { seen, next: approving::next(plan, state) }),
@@ -225,13 +228,12 @@ fn hosts(plan: &Plan, state: &State, tasks: &[tasks::Row], now: Timestamp) -> Ve
             let step = step.map(|step| format!("{}, ", step.name)).unwrap_or_default();
             format!("{step}{}", rough(now.since(work.since)))
         });
-        let serves = words::deployment::host_revision(plan, planned, host);
         let prior = planned.prior.as_ref().map_or("nothing", |revision| revision.label.as_str());
-        let (wanted, unknown) = (plan.revision.label.as_str(), "not known");
+        let wanted = plan.revision.label.as_str();
         let serves = match host.work {
             Some(Work { purpose: Purpose::Forward, .. }) => format!("{prior} → {wanted}"),
             Some(Work { purpose: Purpose::Rollback, .. }) => format!("{wanted} → {prior}"),
-            None => serves.map_or(unknown, |revision| revision.label.as_str()).to_owned(),
+            None => words::deployment::host_runs(plan, planned, host),
         };
         // Whether the agent speaks is looked at when somebody wants it.
         let retry = Retry { host: planned.id, alive: true };
