@@ -51,6 +51,9 @@ async fn a_silent_host_counts_as_unhealthy_and_the_deployment_does_not_hang() {
         deployment["status"], "rollback-failed",
         "what host-1 runs is not known: {deployment}"
     );
+    let next = deployment["next"].to_string();
+    assert!(next.contains("Not as they were: host-1."), "{next}");
+    assert!(next.contains("'pipectl rollback production'"), "{next}");
     assert!(!world.hosts[1].witness("start").contains("v2"), "nobody else was touched");
     // It comes back, and the next deployment puts it right.
     world.hosts[0].thaw();

@@ -219,7 +219,7 @@ pub async fn order(
     deployments::create(conn, order).await?.map_err(|Rejected { by }| {
         Error::conflict(
             format!("{by} is unfinished in {}, and it rejects newer deployments", group.name),
-            "wait for its end",
+            format!("wait for its end, or abort it first: 'pipectl abort {by}'"),
         )
     })
 }

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 #[derive(Debug, Args)]
 #[command(after_help = "Example: pipectl abort d-3 -m 'errors in the log'")]
 pub struct Abort {
+    /// A deployment: d-3; 'pipectl deployments' lists them.
     deployment: DeploymentId,
     /// Why.
     #[arg(long, short = 'm', default_value = "")]
@@ -21,8 +22,9 @@ pub struct Abort {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example: pipectl pause d-3")]
+#[command(after_help = "Example: pipectl pause d-3 -m 'looking at the log first'")]
 pub struct Pause {
+    /// A deployment: d-3; 'pipectl deployments' lists them.
     deployment: DeploymentId,
     /// Why.
     #[arg(long, short = 'm', default_value = "")]
@@ -32,12 +34,14 @@ pub struct Pause {
 #[derive(Debug, Args)]
 #[command(after_help = "Example: pipectl resume d-3")]
 pub struct Resume {
+    /// A deployment: d-3; 'pipectl deployments' lists them.
     deployment: DeploymentId,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example: pipectl promote d-3 --full")]
 pub struct Promote {
+    /// A deployment: d-3; 'pipectl deployments' lists them.
     deployment: DeploymentId,
     /// Skip every hold that is still to come; approvals are asked for as before.
     #[arg(long)]
@@ -47,7 +51,9 @@ pub struct Promote {
 #[derive(Debug, Args)]
 #[command(after_help = "Example: pipectl retry d-3 host-2")]
 pub struct Retry {
+    /// A deployment: d-3.
     deployment: DeploymentId,
+    /// One of its hosts; 'pipectl explain d-3' lists them.
     #[arg(value_parser = target::name)]
     host: String,
 }
@@ -55,7 +61,9 @@ pub struct Retry {
 #[derive(Debug, Args)]
 #[command(after_help = "Example: pipectl exclude d-3 host-2 --reason 'its disk is being changed'")]
 pub struct Exclude {
+    /// A deployment: d-3.
     deployment: DeploymentId,
+    /// One of its hosts; 'pipectl explain d-3' lists them.
     #[arg(value_parser = target::name)]
     host: String,
     /// Why; it is kept in the deployment's history.

@@ -33,6 +33,9 @@ pub enum Event {
     },
     Pause {
         by: String,
+        /// May be empty; it stands in the history.
+        #[serde(default)]
+        reason: String,
     },
     Resume {
         by: String,

@@ -31,7 +31,7 @@ pub(super) fn record(
         Event::Instance { host, attempt, error } => {
             instance(state, (*host, *attempt), error.as_deref());
         }
-        Event::Pause { by } => {
+        Event::Pause { by, .. } => {
             if state.paused.is_none() {
                 state.paused = Some(Pause { by: by.clone(), since: now });
             }

@@ -102,7 +102,7 @@ impl Play<'_> {
         let host = self.dice.pick(&ids).copied().unwrap_or(AgentId(1));
         match self.dice.below(13) {
             0 => Event::Abort { by: by(), reason: String::new() },
-            1..=3 => Event::Pause { by: by() },
+            1..=3 => Event::Pause { by: by(), reason: String::new() },
             4..=6 => Event::Resume { by: by() },
             7 => {
                 let full = self.dice.permille(300);

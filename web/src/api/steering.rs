@@ -59,9 +59,9 @@ pub async fn pause(
     State(web): State<Web>,
     ByToken(Operator(person)): ByToken<Operator>,
     Path(deployment): Path<String>,
-    Body(_): Body<Reason>,
+    Body(Reason { reason }): Body<Reason>,
 ) -> Answered {
-    steer(&web, &person, &deployment, Steer::Pause).await
+    steer(&web, &person, &deployment, Steer::Pause { reason }).await
 }
 
 pub async fn resume(

@@ -18,7 +18,9 @@ pub enum Steer {
     Abort {
         reason: String,
     },
-    Pause,
+    Pause {
+        reason: String,
+    },
     Resume,
     /// `step`: counted from 1, the one the person saw it held at; None: whichever it is now, and none
     /// after it; with `full`, all that come. `generation`: of the orders the person saw.
@@ -51,8 +53,8 @@ pub async fn steer(
     let id = row.id();
     if row.finished_at.is_some() {
         return Err(Error::conflict(
-            format!("deployment {id} is over: {}", row.status),
-            "to go back to an earlier revision, use 'pipectl rollback'",
+            format!("deployment {id} is over: {}", row.status.replace('-', " ")),
+            format!("to go back to an earlier revision: 'pipectl rollback {}'", row.group_name),
         ));
     }
     let by = person.name().to_owned();
@@ -63,11 +65,12 @@ pub async fn steer(
             remark = state.and_then(|state| turning_back(row, state));
             Event::Abort { by, reason: cut(&reason) }
         }
-        Steer::Pause => Event::Pause { by },
+        Steer::Pause { reason } => Event::Pause { by, reason: cut(&reason) },
         Steer::Resume => {
             if state.is_none_or(|state| state.paused.is_none()) {
                 let message = format!("deployment {id} is not paused");
-                return Err(Error::conflict(message, "nothing to resume"));
+                let help = format!("see what it waits for: 'pipectl explain {id}'");
+                return Err(Error::conflict(message, help));
             }
             Event::Resume { by }
         }

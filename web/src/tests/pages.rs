@@ -126,7 +126,7 @@ async fn a_deployment_is_paused_aborted_and_rolled_back_by_form() {
     assert!(told.iter().any(|event| matches!(event, pipelines::deploy::Event::Abort { .. })));
     let over = post("/deployments/d-2/abort", "").await;
     assert_eq!(over.status, StatusCode::CONFLICT);
-    assert!(over.text().contains("<h1>deployment d-2 is over: rolled-back</h1>"));
+    assert!(over.text().contains("<h1>deployment d-2 is over: rolled back</h1>"));
     let started = post("/pipelines/shop/runs", "").await;
     assert_eq!(started.location(), "/runs/r-4");
     let stopped = post("/runs/r-4/stop", "reason=oops&abandon=yes").await;

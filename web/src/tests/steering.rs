@@ -5,7 +5,7 @@ use super::sample;
 use super::server::{Answer, Server, form_request, page_request};
 use axum::http::StatusCode;
 use pipelines::deploy::event::HoldAt;
-use pipelines::deploy::{Event, Fault, Phase, State, Step};
+use pipelines::deploy::{App, Event, Fault, Phase, State, Step};
 use pipelines::ids::DeploymentId;
 use pipelines::protocol::task::Purpose;
 use pipelines::time::Millis;
@@ -228,7 +228,7 @@ async fn hosts_are_tried_again_or_left_out_when_that_makes_sense() {
             json!({"full": true, "step": 2, "generation": 7}),
             "409: deployment d-1 is at step 2 now: update",
         ),
-        ("resume", json!({}), "is not paused | nothing to resume"),
+        ("resume", json!({}), "is not paused | see what it waits for: 'pipectl explain d-1'"),
         ("override", json!({"reason": "x"}), "has begun already"),
     ];
     for (verb, body, expected) in cases {
@@ -247,10 +247,13 @@ async fn hosts_are_tried_again_or_left_out_when_that_makes_sense() {
     let out = wish(&server, &operator, id, "hosts/host-2/exclude", json!({"reason": reason})).await;
     assert_eq!(out.status, StatusCode::ACCEPTED, "{}", out.text());
     assert_eq!(wish(&server, &operator, id, "promote", json!({"full": true})).await.status, 202);
+    let why = json!({"reason": "a look"});
+    assert_eq!(wish(&server, &operator, id, "pause", why).await.status, 202);
     let events = [
         Event::Retry { by: by.clone(), host },
         Event::Exclude { by: by.clone(), host, reason },
-        Event::Promote { by, full: true, at: None },
+        Event::Promote { by: by.clone(), full: true, at: None },
+        Event::Pause { by, reason: "a look".to_owned() },
     ];
     assert_eq!(told(&server, id).await, events);
 }
@@ -338,6 +341,38 @@ async fn the_page_asks_with_what_it_shows_and_offers_what_can_be_done() {
     let ask = page(&format!("/deployments/{asking}/promote"), &operator.cookie).await;
     let seen = (field(&ask, "step"), field(&ask, "generation"));
     assert_eq!(seen, (field(&shown, "step"), "1"), "it promotes what it shows");
+}
+
+#[tokio::test]
+async fn what_could_not_be_rolled_back_says_what_runs_where_and_the_way_out() {
+    let server = Server::start().await;
+    let token = server.user("oda", Role::Operator).await;
+    let operator = server.sign_in("oda").await;
+    let rolled_back = |state: &mut State| {
+        state.phase = Phase::RollbackFailed;
+        for host in state.hosts.values_mut() {
+            (host.work, host.app) = (None, App::Restored);
+        }
+        let host = state.hosts.values_mut().nth(1).unwrap();
+        let message = "failed in ApplicationStart: start.sh exited with 1".to_owned();
+        (host.app, host.fault) = (App::Broken, Some(Fault::Stuck { message }));
+    };
+    let id = put(&server, "checkout", "", sample::deployment(), rolled_back).await;
+    let runs = "nothing proved, half-way between a11ce00 First and 4f2c91e Fix";
+    let way_out =
+        format!("('pipectl logs {id} host-2'), mend it, then bring all hosts to the last");
+    let body = server.get(&format!("/api/v1/deployments/{id}"), &token).await.json();
+    let next = body["next"].as_str().unwrap();
+    assert!(next.contains(&way_out) && next.contains("'pipectl rollback checkout'"), "{next}");
+    let of = |index: usize| body["hosts"][index]["runs"].as_str().unwrap();
+    assert_eq!((of(0), of(1)), ("a11ce00 First", runs));
+    let page = server.send(page_request(&format!("/deployments/{id}"), &operator.cookie)).await;
+    let page = page.text().replace("&#39;", "'");
+    for said in
+        [way_out.as_str(), runs, "failed in ApplicationStart", "host-2 could not be rolled back"]
+    {
+        assert!(page.contains(said), "'{said}' is not in {page}");
+    }
 }
 
 #[tokio::test]

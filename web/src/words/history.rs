@@ -59,7 +59,8 @@ fn deployment_event(event: &deploy::Event, plan: Option<&Plan>) -> Option<String
             }
         }
         deploy::Event::Abort { by, reason } => with_reason(format!("stopped by {by}"), reason),
-        deploy::Event::Pause { by } => format!("paused by {by}"),
+        deploy::Event::Pause { by, reason } if reason.is_empty() => format!("paused by {by}"),
+        deploy::Event::Pause { by, reason } => format!("paused by {by}: {reason}"),
         deploy::Event::Resume { by } => format!("resumed by {by}"),
         deploy::Event::Supersede { by } => format!("overtaken by {by}"),
         deploy::Event::Routed { outcome, .. } => match outcome {
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn only_what_changed_something_is_told() {
-        let pause = deploy::Event::Pause { by: "ada".to_owned() };
+        let pause = deploy::Event::Pause { by: "ada".to_owned(), reason: "a look".into() };
         let rows = [
             row(&deploy::Event::Tick, "queued"),
             row(&deploy::Event::Tick, "running"),
@@ -164,6 +165,6 @@ mod tests {
         ];
         let texts: Vec<String> =
             of_deployment(&rows, None).into_iter().map(|line| line.text).collect();
-        assert_eq!(texts, ["queued", "running", "paused by ada"]);
+        assert_eq!(texts, ["queued", "running", "paused by ada: a look"]);
     }
 }

@@ -21,7 +21,12 @@ pub fn summary(
     match (&plan.refused, overrule) {
         (Some(refused), _) => rows.push(("refused", clean(refused))),
         (None, Some(reason)) => {
-            rows.push(("start", format!("whatever the calendar says: {reason}")))
+            // One of them is the calendar's, which does not count.
+            let more = match plan.start.sentences.len() {
+                0 | 1 => String::new(),
+                all => format!("(and {} more) ", all - 1),
+            };
+            rows.push(("start", format!("{more}whatever the calendar says: {reason}")));
         }
         (None, None) => rows.push(("start", first(&plan.start.sentences))),
     }
@@ -58,7 +63,7 @@ fn first(sentences: &[String]) -> String {
 
 fn hosts(plan: &Plan) -> String {
     let names: Vec<String> = plan.hosts.iter().map(|host| clean(&host.name)).collect();
-    format!("{}: {}", names.len(), some(&names))
+    if names.is_empty() { "none".to_owned() } else { format!("{}: {}", names.len(), some(&names)) }
 }
 
 /// `a11ce00 First on 2, nothing on 1`.
@@ -146,5 +151,8 @@ All of it: pipectl deploy production --plan";
         assert!(lines[0].ends_with('…') && lines[0].chars().count() <= 60, "{lines:?}");
         let start = "  start      whatever the calendar says: mends the outage";
         assert!(lines.contains(&start.to_owned()), "{lines:?}");
+        plan.start.sentences.push("It would wait behind d-3.".to_owned());
+        let lines = summary(Painter { colours: false }, &plan, why, ("pipectl", 70));
+        assert!(lines.iter().any(|line| line.contains("(and 1 more) whatever")), "{lines:?}");
     }
 }

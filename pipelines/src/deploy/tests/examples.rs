@@ -211,7 +211,7 @@ fn aborting_stops_and_rolls_back_what_was_touched() {
 #[test]
 fn a_paused_deployment_starts_nothing_and_says_who_paused_it() {
     let mut story = story(3, 1, Some("v1"));
-    story.say(&Event::Pause { by: "ada".into() });
+    story.say(&Event::Pause { by: "ada".into(), reason: String::new() });
     story.take_started();
     story.end(1, HostOutcome::Succeeded);
     assert_eq!(story.take_started(), [0; 0]);

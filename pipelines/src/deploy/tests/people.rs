@@ -57,9 +57,9 @@ fn frozen(purpose: Purpose, until: Option<Timestamp>) -> Story {
 fn an_abort_is_obeyed_wherever_a_deployment_stands() {
     let queued = frozen(Purpose::Forward, None);
     let mut paused = frozen(Purpose::Forward, None);
-    paused.say(&Event::Pause { by: "ada".into() });
+    paused.say(&Event::Pause { by: "ada".into(), reason: String::new() });
     let mut paused_at_work = story(3, 1, Some("v1"));
-    paused_at_work.say(&Event::Pause { by: "ada".into() });
+    paused_at_work.say(&Event::Pause { by: "ada".into(), reason: String::new() });
     let mut promoted = asking();
     promoted.say(&Event::Promote { by: "ada".into(), full: true, at: None });
     for (mut story, end) in [
@@ -160,7 +160,7 @@ fn promoting_ends_a_hold_and_there_has_to_be_one() {
         story.end(host, HostOutcome::Succeeded);
     }
     assert!(matches!(story.plan.steps[story.state.step], Step::Hold { .. }));
-    story.say(&Event::Pause { by: "ada".into() });
+    story.say(&Event::Pause { by: "ada".into(), reason: String::new() });
     let paused = people::may_promote(&story.plan, &story.state, false).unwrap_err();
     assert_eq!(
         (paused.what.as_str(), paused.remedy.as_str()),

@@ -77,7 +77,7 @@ pub async fn steer(
     Posted(Wanted { wanted, step, generation }): Posted<Wanted>,
 ) -> Result<Redirect> {
     let wanted = match wanted.as_str() {
-        "pause" => Steer::Pause,
+        "pause" => Steer::Pause { reason: String::new() },
         "resume" => Steer::Resume,
         "promote" => Steer::Promote {
             full: false,
