@@ -57,6 +57,9 @@ pub enum Command {
         attempt: u32,
         generation: u64,
         orders: Vec<(AgentId, Traffic)>,
+        /// Those of them that get the requests of the group's cohorts as well; all others get none.
+        #[serde(default)]
+        cohort: Vec<AgentId>,
         /// Hosts that the balancer finds bad keep nobody else out.
         partial: bool,
     },

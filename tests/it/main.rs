@@ -2,6 +2,8 @@
 //! Postgres. Each has a world of its own.
 
 mod behind_a_balancer;
+mod behind_nginx;
+mod cohorts;
 mod controller_dies;
 mod delivery;
 mod host_in_trouble;

@@ -1,4 +1,6 @@
-//! HAProxy from the distribution on this machine, the agent beside it, and clients that never stop.
+//! HAProxy or nginx from the distribution on this machine, and the agent beside it.
+
+pub use crate::load::{Load, Tally, answers};
 
 use crate::programs;
 use crate::wait;
@@ -8,15 +10,12 @@ use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 /// The name of the agent beside it.
 pub const AGENT: &str = "lb-1";
 
 pub struct Balancer {
-    haproxy: Child,
+    program: Child,
     agent: Child,
     port: u16,
     directory: PathBuf,
@@ -27,10 +26,13 @@ pub struct Balancer {
 struct Beside {
     url: String,
     token: String,
+    /// How nginx is called, where it is nginx.
+    nginx: Option<String>,
 }
 
 impl Balancer {
-    /// Starts it with an empty backend `shop`, and lets its agent join.
+    /// Starts HAProxy with an empty backend `shop`, and another one for cohorts as docs/routers.md says,
+    /// and lets its agent join.
     ///
     /// # Panics
     /// When HAProxy does not come up.
@@ -40,7 +42,8 @@ impl Balancer {
         let port = free_port();
         let config = directory.join("haproxy.cfg");
         std::fs::write(&config, configuration(&directory, port)).expect("its configuration");
-        let haproxy = Command::new("haproxy")
+        std::fs::write(directory.join("shop.map"), "").expect("its map");
+        let program = Command::new("haproxy")
             .arg("-W")
             .arg("-f")
             .arg(&config)
@@ -49,14 +52,84 @@ impl Balancer {
             .stderr(log(&directory, "haproxy.log"))
             .spawn()
             .expect("starting haproxy: 'scripts/setup.sh balancer' installs it");
-        let beside = Beside { url: url.to_owned(), token: token.to_owned() };
+        let beside = Beside { url: url.to_owned(), token: token.to_owned(), nginx: None };
         let agent = beside.start(&directory);
-        let balancer = Balancer { haproxy, agent, port, directory, beside };
+        let balancer = Balancer { program, agent, port, directory, beside };
         wait::until("HAProxy to open its socket", || async {
             UnixStream::connect(balancer.socket()).is_ok().then_some(())
         })
         .await;
         balancer
+    }
+
+    /// Starts nginx with an upstream `shop` of one server that is down, and lets its agent join.
+    ///
+    /// # Panics
+    /// When nginx does not come up.
+    pub async fn start_nginx(directory: &Path, url: &str, token: &str) -> Balancer {
+        let directory = directory.join("balancer");
+        std::fs::create_dir_all(&directory).expect("a directory for the balancer");
+        let port = free_port();
+        let config = directory.join("nginx.conf");
+        std::fs::write(&config, nginx_configuration(&directory, port)).expect("its configuration");
+        // nginx takes no upstream without a server.
+        let nobody = "server 127.0.0.1:1 down; # nobody\n";
+        std::fs::write(directory.join("shop.servers"), nobody).expect("its servers");
+        let program = Command::new("nginx")
+            .arg("-c")
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log(&directory, "nginx.log"))
+            .spawn()
+            .expect("starting nginx: 'scripts/setup.sh balancer' installs it");
+        let nginx = Some(format!("nginx -c {}", config.display()));
+        let beside = Beside { url: url.to_owned(), token: token.to_owned(), nginx };
+        let agent = beside.start(&directory);
+        let balancer = Balancer { program, agent, port, directory, beside };
+        wait::until("nginx to listen", || async {
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok().then_some(())
+        })
+        .await;
+        balancer
+    }
+
+    /// A group file with this balancer's places in it: `SOCKET`, `MAP` and `SERVERS`.
+    #[must_use]
+    pub fn places(&self, group: &str) -> String {
+        let at = |name: &str| self.directory.join(name).display().to_string();
+        group
+            .replace("SOCKET", &at("admin.sock"))
+            .replace("MAP", &at("shop.map"))
+            .replace("SERVERS", &at("shop.servers"))
+    }
+
+    /// What nginx's upstream is made of: the names of those that are not down.
+    ///
+    /// # Panics
+    /// When the file is not there.
+    #[must_use]
+    pub fn in_upstream(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.directory.join("shop.servers"));
+        let text = text.expect("the upstream's servers");
+        let servers = text.lines().filter(|line| !line.contains(" down"));
+        servers.filter_map(|line| Some(line.split_once("# ")?.1.to_owned())).collect()
+    }
+
+    /// The entries of HAProxy's map now: keys and backends.
+    #[must_use]
+    pub fn map(&self) -> BTreeMap<String, String> {
+        let answer = self.ask(&format!("show map {}", self.directory.join("shop.map").display()));
+        let lines = answer.lines().filter_map(|line| line.split_once(' ')?.1.split_once(' '));
+        lines.map(|(key, backend)| (key.to_owned(), backend.to_owned())).collect()
+    }
+
+    fn ask(&self, line: &str) -> String {
+        let mut socket = UnixStream::connect(self.socket()).expect("the admin socket");
+        socket.write_all(format!("{line}\n").as_bytes()).expect("asking HAProxy");
+        let mut text = String::new();
+        socket.read_to_string(&mut text).expect("HAProxy's answer");
+        text
     }
 
     /// Its admin socket.
@@ -81,10 +154,7 @@ impl Balancer {
     /// Every server with its state word and weight, by HAProxy's own word.
     #[must_use]
     pub fn servers(&self) -> BTreeMap<String, (String, u32)> {
-        let mut socket = UnixStream::connect(self.socket()).expect("the admin socket");
-        socket.write_all(b"show stat shop 4 -1\n").expect("asking HAProxy");
-        let mut text = String::new();
-        socket.read_to_string(&mut text).expect("HAProxy's answer");
+        let text = self.ask("show stat shop 4 -1");
         let mut lines = text.lines();
         let names: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
         let at = |name: &str| names.iter().position(|column| *column == name).unwrap_or(0);
@@ -110,8 +180,10 @@ impl Balancer {
 
 impl Beside {
     fn start(&self, directory: &Path) -> Child {
+        let nginx = self.nginx.iter().flat_map(|nginx| ["--nginx", nginx.as_str()]);
         Command::new(programs::path("pipeyard-agent"))
             .args(["run", "--name", AGENT, "--url", &self.url, "--join-token", &self.token])
+            .args(nginx)
             .arg("--state-dir")
             .arg(directory.join("agent"))
             .stdin(Stdio::null())
@@ -124,13 +196,13 @@ impl Beside {
 
 impl Drop for Balancer {
     fn drop(&mut self) {
-        for child in [&mut self.agent, &mut self.haproxy] {
+        for child in [&mut self.agent, &mut self.program] {
             let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
             let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
             let _ = child.wait();
         }
         if std::thread::panicking() {
-            for name in ["agent.log", "haproxy.log"] {
+            for name in ["agent.log", "haproxy.log", "nginx.log", "error.log"] {
                 let text = std::fs::read_to_string(self.directory.join(name)).unwrap_or_default();
                 eprintln!("--- {name} ---\n{text}");
             }
@@ -151,83 +223,31 @@ fn free_port() -> u16 {
 /// No redispatch and no retries: what goes wrong at a server is seen by the client.
 fn configuration(directory: &Path, port: u16) -> String {
     format!(
-        "global\n  stats socket {}/admin.sock mode 600 level admin expose-fd listeners\n\
+        "global\n  stats socket {0}/admin.sock mode 600 level admin expose-fd listeners\n\
          defaults\n  mode http\n  retries 0\n  timeout connect 2s\n  timeout client 30s\n  timeout server 30s\n\
-         frontend people\n  bind 127.0.0.1:{port}\n  default_backend shop\n\
+         frontend people\n  bind 127.0.0.1:{port}\n  http-request set-var(txn.canary) req.hdr(X-Canary)\n  \
+         acl is_canary str(header:X-Canary:),concat(,txn.canary),map({0}/shop.map) -m found\n  \
+         acl next_serves nbsrv(shop-next) gt 0\n  use_backend shop-next if next_serves is_canary\n  \
+         default_backend shop\n\
+         backend shop-next\n  balance roundrobin\n  option httpchk GET /version.txt\n\
          backend shop\n  balance roundrobin\n  option httpchk GET /version.txt\n",
         directory.display()
     )
 }
 
-/// What came of many requests, by what was answered.
-#[derive(Debug, Clone, Default)]
-pub struct Tally {
-    pub by: BTreeMap<String, u32>,
-    /// In words, one each.
-    pub failed: Vec<String>,
-}
-
-impl Tally {
-    #[must_use]
-    pub fn of(&self, answer: &str) -> u32 {
-        self.by.get(answer).copied().unwrap_or(0)
-    }
-
-    #[must_use]
-    pub fn total(&self) -> u32 {
-        self.by.values().sum()
-    }
-}
-
-/// Clients that ask without a pause until they are told to stop.
-pub struct Load {
-    stop: Arc<AtomicBool>,
-    clients: Vec<tokio::task::JoinHandle<Tally>>,
-}
-
-impl Load {
-    #[must_use]
-    pub fn start(url: &str, clients: usize) -> Load {
-        let stop = Arc::new(AtomicBool::new(false));
-        let start = |_| tokio::spawn(ask(url.to_owned(), stop.clone()));
-        let clients = (0..clients).map(start).collect();
-        Load { stop, clients }
-    }
-
-    /// # Panics
-    /// When a client did.
-    pub async fn stop(self) -> Tally {
-        self.stop.store(true, Ordering::SeqCst);
-        let mut all = Tally::default();
-        for client in self.clients {
-            let tally = client.await.expect("a client");
-            for (answer, count) in tally.by {
-                *all.by.entry(answer).or_default() += count;
-            }
-            all.failed.extend(tally.failed);
-        }
-        all
-    }
-}
-
-async fn ask(url: String, stop: Arc<AtomicBool>) -> Tally {
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30));
-    let client = client.build().expect("a plain client");
-    let mut tally = Tally::default();
-    while !stop.load(Ordering::SeqCst) {
-        match get(&client, &url).await {
-            Ok(answer) => *tally.by.entry(answer).or_default() += 1,
-            Err(why) => tally.failed.push(why),
-        }
-        // A client that reads a page; not a storm that starves the machine.
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    tally
-}
-
-async fn get(client: &reqwest::Client, url: &str) -> Result<String, String> {
-    let answer = client.get(url).send().await.map_err(|error| format!("{error:?}"))?;
-    let status = answer.status().as_u16();
-    let body = answer.text().await.map_err(|error| format!("{error:?}"))?;
-    if status == 200 { Ok(body.trim().to_owned()) } else { Err(format!("{status} {body}")) }
+/// No next upstream: what goes wrong at a server is seen by the client.
+fn nginx_configuration(directory: &Path, port: u16) -> String {
+    let temp: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("  {kind}_temp_path {};\n", directory.join(kind).display()))
+        .concat();
+    let user = if nix::unistd::Uid::effective().is_root() { "user root;\n" } else { "" };
+    let directory = directory.display();
+    format!(
+        "{user}daemon off;\npid {directory}/nginx.pid;\nerror_log {directory}/error.log;\nworker_processes 2;\n\
+         events {{ worker_connections 512; }}\n\
+         http {{\n  access_log off;\n{temp}  \
+         upstream shop {{\n    zone shop 64k;\n    include {directory}/shop.servers;\n  }}\n  \
+         server {{\n    listen 127.0.0.1:{port};\n    location / {{\n      proxy_pass http://shop;\n      \
+         proxy_next_upstream off;\n    }}\n  }}\n}}\n"
+    )
 }

@@ -7,6 +7,7 @@ pub mod controller;
 pub mod files;
 pub mod forge;
 pub mod host;
+pub mod load;
 pub mod postgres;
 pub mod programs;
 pub mod repository;

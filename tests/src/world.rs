@@ -26,8 +26,11 @@ pub struct Options {
     pub group_name: String,
     /// HAProxy on this machine, with an agent beside it.
     pub balancer: bool,
+    /// The balancer is nginx instead.
+    pub nginx: bool,
     pub pipeline: String,
-    /// `SOCKET` stands for the balancer's admin socket, `INSTANCE` for an image that holds the agent.
+    /// `INSTANCE` stands for an image that holds the agent; the balancer's places are in it by
+    /// [`Balancer::places`].
     pub group: String,
 }
 
@@ -40,6 +43,7 @@ impl Default for Options {
             sets: false,
             group_name: "production".to_owned(),
             balancer: false,
+            nginx: false,
             pipeline: PIPELINE.to_owned(),
             group: GROUP.to_owned(),
         }
@@ -96,7 +100,11 @@ impl World {
             .collect();
         let balancer = if options.balancer {
             let token = api.join_token("deploy", json!({ "role": "balancer" })).await;
-            Some(Balancer::start(directory.path(), &controller.agents_url(), &token).await)
+            let url = controller.agents_url();
+            Some(match options.nginx {
+                true => Balancer::start_nginx(directory.path(), &url, &token).await,
+                false => Balancer::start(directory.path(), &url, &token).await,
+            })
         } else {
             None
         };
@@ -130,8 +138,8 @@ impl World {
 
     /// A group file with its placeholders filled in.
     fn group(&self, text: &str) -> String {
-        let socket = self.balancer.as_ref().map(|balancer| balancer.socket().display().to_string());
-        let text = self.renamed(text).replace("SOCKET", &socket.unwrap_or_default());
+        let text = self.renamed(text);
+        let text = self.balancer.as_ref().map_or(text.clone(), |balancer| balancer.places(&text));
         if text.contains("INSTANCE") {
             return text.replace("INSTANCE", &instance_image());
         }

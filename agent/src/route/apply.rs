@@ -18,7 +18,7 @@ use tokio::time::Instant;
 /// Between looks while something is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 /// A balancer that is reloaded more often than this during one task is not to be worked with.
-const RELOADS_MAX: u32 = 5;
+pub const RELOADS_MAX: u32 = 5;
 
 /// A wish on its way.
 pub struct Job<'a, R> {
@@ -47,9 +47,7 @@ impl<R: Router> Job<'_, R> {
                     self.say("the balancer was reloaded meanwhile; beginning again").await;
                 }
                 Err(Stop::Reloaded) => {
-                    let message =
-                        format!("the balancer was reloaded {RELOADS_MAX} times meanwhile");
-                    return Err(Fault::router(message).into());
+                    return Err(too_many_reloads().into());
                 }
                 ended => return ended,
             }
@@ -245,12 +243,18 @@ impl<R: Router> Job<'_, R> {
         self.kept.save(self.state).await.map_err(|e| Fault::disk(&e))
     }
 
-    async fn say(&self, line: &str) {
+    pub async fn say(&self, line: &str) {
         match self.log {
             Some(log) => log.say(&format!("[router] {line}")).await,
             None => tracing::debug!(balancer = %self.target.key(), "{line}"),
         }
     }
+}
+
+pub fn too_many_reloads() -> Fault {
+    Fault::router(format!(
+        "the balancer was reloaded {RELOADS_MAX} times meanwhile: find out what reloads it, and deploy again"
+    ))
 }
 
 fn count(servers: usize) -> String {

@@ -3,8 +3,9 @@
 //! One file per backend in `routers/`. A server is forgotten when it is told to be gone, and kept
 //! otherwise.
 
+use super::cohort::Told;
 use super::order::{Target, Wanted};
-use super::router::View;
+use super::router::{Share, View};
 use crate::context::{Cancel, Reason};
 use crate::durable::{read_json, write_json};
 use crate::state::private_dir;
@@ -33,6 +34,9 @@ pub struct Kept {
     /// balancer's configuration, and who removes them from it means it.
     #[serde(default)]
     pub added: BTreeMap<String, String>,
+    /// Where this is a group's second backend: whose requests go there.
+    #[serde(default)]
+    pub cohort: Option<Told>,
 }
 
 /// What one server is to get.
@@ -55,6 +59,7 @@ impl Kept {
             servers: BTreeMap::new(),
             owed: BTreeSet::new(),
             added: BTreeMap::new(),
+            cohort: None,
         };
         Ok(read_json(&path(state, target))?.unwrap_or_else(fresh))
     }
@@ -93,8 +98,26 @@ impl Kept {
     /// configuration by now, whoever added it once.
     pub fn begin(&mut self, view: &View) {
         view.life.clone_into(&mut self.life);
+        if let Some(told) = &mut self.cohort {
+            told.is_owed = true;
+            // Nobody is there but who was brought in: the configuration may have all of them in.
+            for seen in view.servers.iter().filter(|seen| seen.share != Share::Out) {
+                let out = Server { address: None, traffic: Traffic::Out };
+                self.servers.entry(seen.name.clone()).or_insert(out);
+            }
+        }
         self.owed = self.servers.keys().cloned().collect();
         self.added.retain(|name, life| *life == view.life || view.server(name).is_none());
+    }
+
+    /// Whether it was told that this server is in.
+    pub fn is_in(&self, name: &str) -> bool {
+        self.servers.get(name).is_some_and(|server| matches!(server.traffic, Traffic::In { .. }))
+    }
+
+    /// Whether there is something to be told again in this life.
+    pub fn is_owing(&self) -> bool {
+        !self.owed.is_empty() || self.cohort.as_ref().is_some_and(|told| told.is_owed)
     }
 
     /// Hears a group's generation: Err with the highest when a later one has spoken.
@@ -133,7 +156,7 @@ pub fn path(state: &Path, target: &Target) -> PathBuf {
 #[derive(Debug, Default)]
 pub struct Turn {
     /// Held while at work.
-    pub busy: tokio::sync::Mutex<()>,
+    pub busy: Arc<tokio::sync::Mutex<()>>,
     watching: Mutex<Option<Cancel>>,
 }
 
@@ -161,7 +184,7 @@ pub fn turn(state: &Path, target: &Target) -> Arc<Turn> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::router::{Seen, Share};
+    use crate::route::router::Seen;
     use pipelines::protocol::answer::Check;
 
     fn target(backend: &str) -> Target {

@@ -2,9 +2,11 @@
 //!
 //! `order` checks what is wanted, `plan` turns it into steps or refuses it, `apply` does the steps
 //! and reads back, `kept` remembers them and `watch` tells them again to a balancer that was reloaded.
+//! `cohort` sends some requests to servers of their own around that.
 //! [`router::Router`] is what a driver must do; `haproxy` and `nginx` do it.
 
 mod apply;
+mod cohort;
 mod fault;
 mod haproxy;
 mod kept;
@@ -22,6 +24,7 @@ pub use watch::watch;
 use crate::context::{Settings, TaskContext};
 use crate::link::failed;
 use apply::Job;
+use cohort::Cohort;
 use fault::{Fault, Stop};
 use haproxy::Haproxy;
 use nginx::Nginx;
@@ -56,11 +59,16 @@ pub async fn run(task: &Task, route: &Route, ctx: &TaskContext) -> Outcome {
     };
     match &target {
         Target::Haproxy { socket, backend } => {
-            to_its_end(&mut Haproxy::new(socket, backend), &target, &wish, kept, ctx).await
+            let mut cohort = match Cohort::open(route, ctx).await {
+                Ok(cohort) => cohort,
+                Err(fault) => return failed(fault.code, fault.message, false),
+            };
+            let mut haproxy = Haproxy::new(socket, backend);
+            to_its_end(&mut haproxy, (&target, &wish, kept), cohort.as_mut(), ctx).await
         }
         Target::Nginx { file, upstream } => {
             let mut nginx = Nginx::new(&ctx.settings, &ctx.dirs.state, file, upstream);
-            to_its_end(&mut nginx, &target, &wish, kept, ctx).await
+            to_its_end(&mut nginx, (&target, &wish, kept), None, ctx).await
         }
     }
 }
@@ -130,9 +138,8 @@ async fn begin(
 
 async fn to_its_end<R: Router>(
     router: &mut R,
-    target: &Target,
-    wish: &Wish,
-    mut kept: Kept,
+    (target, wish, mut kept): (&Target, &Wish, Kept),
+    cohort: Option<&mut Cohort>,
     ctx: &TaskContext,
 ) -> Outcome {
     let mut job = Job {
@@ -146,7 +153,10 @@ async fn to_its_end<R: Router>(
         touched: false,
         life: String::new(),
     };
-    let ended = job.run().await;
+    let ended = match cohort {
+        Some(cohort) => cohort.around(&mut job).await,
+        None => job.run().await,
+    };
     let touched = job.touched;
     match ended {
         Ok(routed) => {

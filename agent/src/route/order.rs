@@ -2,9 +2,10 @@
 //! commands and of configuration: nothing that is more than a name passes.
 
 use super::fault::Fault;
+use super::haproxy::Entries;
 use pipelines::ids::is_name;
 use pipelines::protocol::route::{Route, ServerOrder, Traffic};
-use pipelines::spec::group::{Balancer, Router};
+use pipelines::spec::group::{Balancer, Cohort, CohortBy, Router};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -17,6 +18,14 @@ use std::time::Duration;
 pub enum Target {
     Haproxy { socket: PathBuf, backend: String },
     Nginx { file: PathBuf, upstream: String },
+}
+
+/// Where the requests of a group's cohorts go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Second {
+    pub target: Target,
+    /// No keys: the group knows no cohorts.
+    pub entries: Entries,
 }
 
 /// A server and what it is to get.
@@ -84,10 +93,67 @@ impl Target {
     }
 }
 
+impl Second {
+    /// None where the router names none.
+    ///
+    /// # Errors
+    /// When a name or a path could be more than that, or there are cohorts and no place to send them.
+    pub fn of(router: &Router) -> Result<Option<Second>, Fault> {
+        let Balancer::Haproxy { socket, next_backend: Some(next), map: Some(map), .. } =
+            &router.balancer
+        else {
+            if router.cohorts.is_empty() {
+                return Ok(None);
+            }
+            return Err(Fault::router(
+                "the group's router has `cohorts` and no place to send them: write `next-backend` and `map` \
+                 beside `agent`; only HAProxy has them",
+            ));
+        };
+        named(next)?;
+        plain_path(Path::new(socket))?;
+        plain_path(Path::new(map))?;
+        for part in router.cohorts.iter().flat_map(parts).chain([map.trim_start_matches('/')]) {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~!%*+/".contains(&byte);
+            if part.is_empty() || !part.bytes().all(plain) {
+                return Err(Fault::router(format!(
+                    "{part:?} cannot be a part of a map: use letters, digits and '-_.~!%*+'"
+                )));
+            }
+        }
+        let target = Target::Haproxy { socket: PathBuf::from(socket), backend: next.clone() };
+        let keys = router.cohorts.iter().map(key).collect();
+        let entries = Entries { file: map.clone(), backend: next.clone(), keys };
+        Ok(Some(Second { target, entries }))
+    }
+}
+
+fn parts(cohort: &Cohort) -> [&str; 2] {
+    let (CohortBy::Header(name) | CohortBy::Cookie(name)) = &cohort.by;
+    [name, &cohort.value]
+}
+
+/// As haproxy.cfg has to make it from a request.
+fn key(cohort: &Cohort) -> String {
+    match &cohort.by {
+        CohortBy::Header(name) => format!("header:{name}:{}", cohort.value),
+        CohortBy::Cookie(name) => format!("cookie:{name}:{}", cohort.value),
+    }
+}
+
 impl Wish {
     /// # Errors
     /// When an order is not one: see [`Wanted`].
     pub fn of(route: &Route) -> Result<Wish, Fault> {
+        if let Some(order) = route.servers.iter().find(|order| order.cohort)
+            && Second::of(&route.router)?.is_none_or(|second| second.entries.keys.is_empty())
+        {
+            return Err(Fault::router(format!(
+                "server '{}' is to get the requests of cohorts, and the group's router names none: write \
+                 `cohorts`, `next-backend` and `map` into the group, and deploy again",
+                order.name
+            )));
+        }
         let mut names = BTreeSet::new();
         let mut servers = Vec::with_capacity(route.servers.len());
         for order in &route.servers {
@@ -114,13 +180,6 @@ impl Wish {
 
 fn wanted(order: &ServerOrder) -> Result<Wanted, Fault> {
     named(&order.name)?;
-    if order.cohort {
-        return Err(Fault::router(format!(
-            "server '{}' is to get the requests of a cohort, and the group's router names no second \
-             backend for them",
-            order.name
-        )));
-    }
     if let Traffic::In { weight } = order.traffic
         && !(1..=256).contains(&weight)
     {

@@ -6,6 +6,7 @@
 //! an operator does between two reloads.
 
 use super::apply::Job;
+use super::cohort;
 use super::fault::{Fault, Stop};
 use super::haproxy::Haproxy;
 use super::kept::{self, Kept};
@@ -64,7 +65,7 @@ async fn tell_again<R: Router>(router: &mut R, state: &Path, kept: &Kept) -> Res
     let turn = kept::turn(state, target);
     // A task at work notices a reload by itself.
     let Ok(_held) = turn.busy.try_lock() else { return Ok(()) };
-    let is_told = |kept: &Kept, view: &View| view.life == kept.life && kept.owed.is_empty();
+    let is_told = |kept: &Kept, view: &View| view.life == kept.life && !kept.is_owing();
     if is_told(kept, &router.look().await?) {
         return Ok(());
     }
@@ -93,6 +94,7 @@ async fn tell_again<R: Router>(router: &mut R, state: &Path, kept: &Kept) -> Res
             let can_be_added = added.contains_key(name);
             servers.get(name).is_some_and(|server| !is_so(name, server, can_be_added, &view))
         });
+        cohort::settle(&mut kept, &view).await?;
         kept.save(state).await.map_err(|e| Fault::disk(&e))?;
     }
     match told {
@@ -133,6 +135,10 @@ async fn tell<R: Router>(
     let target = kept.target.clone();
     // What is done is noted as done meanwhile.
     let owed = kept.owed.clone();
+    if !owed.is_empty() {
+        // Whatever the map's file had for the new life: nobody there is known to be good yet.
+        cohort::suspend(kept).await?;
+    }
     for is_its_turn in TURNS {
         let wish = wish(kept, &owed, &router.look().await?, is_its_turn);
         let mut job = Job {

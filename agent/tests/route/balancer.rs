@@ -3,7 +3,7 @@
 use crate::web::Web;
 use crate::{load, wait_until};
 use agent::context::Settings;
-use pipelines::spec::group::{self, Router};
+use pipelines::spec::group::{self, Cohort, CohortBy, Router};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
@@ -25,11 +25,13 @@ pub struct Setup {
     pub checks: bool,
     /// Requests with the same cookie go to the same server.
     pub sticky: bool,
+    /// HAProxy tells cohorts apart as the documentation says.
+    pub cohorts: bool,
 }
 
 impl Setup {
     pub const fn new(kind: Kind) -> Setup {
-        Setup { kind, algorithm: "roundrobin", checks: true, sticky: false }
+        Setup { kind, algorithm: "roundrobin", checks: true, sticky: false, cohorts: false }
     }
 }
 
@@ -116,6 +118,24 @@ impl Balancer {
         self.router_of("shop")
     }
 
+    /// With a second backend and two cohorts.
+    pub fn router_with_cohorts(&self) -> Router {
+        let next = Some("shop-next".to_owned());
+        let file = Some(self.map_file().display().to_string());
+        let mut router = self.router();
+        if let group::Balancer::Haproxy { next_backend, map, .. } = &mut router.balancer {
+            (*next_backend, *map) = (next, file);
+        }
+        let by = [CohortBy::Header("X-Canary".into()), CohortBy::Cookie("tester".into())];
+        let cohorts = by.into_iter().zip(["1", "yes"]);
+        let cohorts = cohorts.map(|(by, value)| Cohort { by, value: value.into() });
+        Router { cohorts: cohorts.collect(), ..router }
+    }
+
+    pub fn map_file(&self) -> PathBuf {
+        self.dir().join("shop.map")
+    }
+
     pub fn router_of(&self, name: &str) -> Router {
         let (agent, name) = ("lb".to_owned(), name.to_owned());
         let show = |path: PathBuf| path.display().to_string();
@@ -150,7 +170,12 @@ impl Balancer {
 
     /// The administrative state and the weight of a server of HAProxy; None where it has none.
     pub fn admin(&self, name: &str) -> Option<(u32, u32)> {
-        let state = self.ask("show servers state shop");
+        self.admin_in("shop", name)
+    }
+
+    /// The same in another backend.
+    pub fn admin_in(&self, backend: &str, name: &str) -> Option<(u32, u32)> {
+        let state = self.ask(&format!("show servers state {backend}"));
         let line = state.lines().find(|line| line.split(' ').nth(3) == Some(name))?;
         let number = |at: usize| line.split(' ').nth(at).unwrap().parse().unwrap();
         Some((number(6), number(7)))
@@ -201,12 +226,15 @@ fn haproxy(setup: Setup, dir: &Path, port: u16, servers: &[&Web]) -> String {
     let Setup { algorithm, checks, .. } = setup;
     let socket = dir.join("admin.sock");
     let (socket, user) = (socket.display(), dir.join("user.sock"));
+    let frontend = match setup.cohorts {
+        true => documented(dir, port),
+        false => format!("frontend f\n  bind 127.0.0.1:{port}\n  default_backend shop\n"),
+    };
     let mut text = format!(
         "global\n  stats socket {socket} mode 600 level admin expose-fd listeners\n  \
          stats socket {user} mode 600 level user\n\
          defaults\n  mode http\n  timeout connect 2s\n  timeout check 5s\n  timeout client 60s\n  timeout server 60s\n\
-         frontend f\n  bind 127.0.0.1:{port}\n  default_backend shop\n\
-         backend api\n  server api-1 127.0.0.1:1\n\
+         {frontend}backend api\n  server api-1 127.0.0.1:1\n\
          backend shop\n  balance {algorithm}\n  cookie SRV insert indirect nocache\n  \
          default-server inter 100 rise 2 fall 2 weight 100\n",
         user = user.display()
@@ -218,6 +246,27 @@ fn haproxy(setup: Setup, dir: &Path, port: u16, servers: &[&Web]) -> String {
         let check = if checks { "check" } else { "" };
         let off = if name.starts_with("off") { "disabled" } else { "" };
         text.push_str(&format!("  server {name} {address} {check} {off} cookie {name}\n"));
+    }
+    text
+}
+
+/// The frontend and the second backend that docs/routers.md tells people to write.
+fn documented(dir: &Path, port: u16) -> String {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/routers.md");
+    let docs = std::fs::read_to_string(docs).unwrap();
+    let (_, block) = docs.split_once("```\nfrontend ").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let map = dir.join("shop.map");
+    std::fs::write(&map, "").unwrap();
+    let changes = [
+        ("bind :80", format!("bind 127.0.0.1:{port}")),
+        ("/etc/haproxy/shop.map", map.display().to_string()),
+        ("/healthz", "/up".to_owned()),
+    ];
+    let mut text = format!("frontend {block}");
+    for (from, to) in changes {
+        assert!(text.contains(from), "{text}");
+        text = text.replace(from, &to);
     }
     text
 }

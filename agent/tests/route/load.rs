@@ -44,6 +44,10 @@ pub async fn get(client: &reqwest::Client, url: &str) -> Result<String, String> 
     if let Some((plain, cookie)) = url.split_once("#cookie=") {
         request = client.get(plain).header("cookie", cookie);
     }
+    if let Some((plain, header)) = url.split_once("#header=") {
+        let (name, value) = header.split_once('=').unwrap();
+        request = client.get(plain).header(name, value);
+    }
     let response = request.send().await.map_err(|e| format!("{e:?}"))?;
     let status = response.status().as_u16();
     let body = response.text().await.map_err(|e| format!("{e:?}"))?;

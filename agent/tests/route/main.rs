@@ -1,6 +1,7 @@
 //! Balancers under real load: every scenario of the contract on both drivers, against the real programs.
 
 mod balancer;
+mod cohort;
 mod contract;
 mod fleet;
 mod haproxy;

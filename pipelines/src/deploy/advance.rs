@@ -101,9 +101,14 @@ impl Turn<'_> {
         if self.state.cause.is_none() {
             self.state.cause = faults::cause(self);
         }
-        if self.state.cause.is_none() {
+        while self.state.cause.is_none() {
+            let step = self.state.step;
             forward::skip_done(self);
             self.state.cause = faults::cause(self);
+            // Whoever was left out just now may have been all that the next step was about.
+            if self.state.step == step {
+                break;
+            }
         }
         if self.state.cause.is_none() && self.state.step < self.plan.steps.len() {
             forward::step(self);

@@ -31,7 +31,7 @@ pub(super) fn skip_done(turn: &mut Turn<'_>) {
                 hosts.iter().all(|id| is_installed(turn.host(*id), *enter))
                     && owed(turn).next().is_none()
             }
-            Step::Shift { share } => share::is_reached(turn, *share),
+            Step::Shift { share, .. } => share::is_reached(turn, *share),
             Step::Hold { time, judge } => is_over(turn, *time, judge.as_ref()),
             Step::Approve { promote_after, .. } => {
                 let by_time = |after: Millis| turn.now >= turn.state.step_since + after;
@@ -56,7 +56,7 @@ pub(super) fn step(turn: &mut Turn<'_>) {
     match &plan.steps[turn.state.step] {
         Step::Provision { hosts } => provision(turn, hosts),
         Step::Install { hosts, width, enter } => install(turn, hosts, *width, *enter),
-        Step::Shift { share } => share::shift(turn, *share),
+        Step::Shift { share, .. } => share::shift(turn, *share),
         Step::Hold { time, judge } => hold(turn, *time, judge.as_ref()),
         Step::Approve { timeout, .. } => {
             let over = turn.now >= turn.state.step_since + *timeout;

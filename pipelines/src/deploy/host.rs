@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 pub struct Host {
     pub app: App,
     pub lane: Lane,
+    /// Requests of the group's cohorts reach it as well, in traffic or not yet read back as being out.
+    #[serde(default)]
+    pub cohort: bool,
     pub work: Option<Work>,
     /// Tasks handed to its agent so far; the current one has this number.
     pub attempt: u32,
@@ -143,6 +146,7 @@ impl Host {
                 (false, false) => App::Before,
             },
             lane: planned.lane,
+            cohort: false,
             work: None,
             attempt: 0,
             touched: false,

@@ -74,6 +74,11 @@ impl Check<'_> {
             self.must(host.work.is_none(), "it ended while a host was worked on");
         }
         self.must(self.after.routes.is_empty(), "it ended while traffic was changing");
+        if self.after.phase == Phase::Succeeded {
+            let tried = |host: &Host| host.cohort && host.is_in() && host.fault.is_none();
+            let tried = self.after.hosts.values().any(tried);
+            self.must(!tried, "cohort: still told apart when everybody has the new revision");
+        }
     }
 
     fn command(&mut self, command: &Command) {
@@ -81,7 +86,10 @@ impl Check<'_> {
             Command::StartHost { host, purpose, generation, parts, .. } => {
                 self.work(*host, *purpose, *generation, parts);
             }
-            Command::Route { generation, orders, .. } => self.route(*generation, orders),
+            Command::Route { generation, orders, cohort, .. } => {
+                self.route(*generation, orders);
+                self.cohort(orders, cohort);
+            }
             Command::RecordGood { hosts } => {
                 self.must(self.after.phase == Phase::Succeeded, "I11: a failed base revision");
                 let new =
@@ -169,6 +177,20 @@ impl Check<'_> {
             left >= floor,
             &format!("I1: {left} of at least {floor} hosts in service without {name}"),
         );
+    }
+
+    /// A cohort is sent to the new revision alone, where it was validated, and only while it is tried.
+    fn cohort(&mut self, orders: &[(AgentId, Traffic)], cohort: &[AgentId]) {
+        let running = self.after.phase == Phase::Running && self.plan.has_cohorts();
+        self.must(running || cohort.is_empty(), "cohort: sent somewhere although nothing is tried");
+        for id in cohort {
+            let comes = |(of, traffic): &(AgentId, Traffic)| {
+                of == id && matches!(traffic, Traffic::In { .. })
+            };
+            let comes = orders.iter().any(comes);
+            let new = self.after.hosts.get(id).is_some_and(|host| host.app == App::New);
+            self.must(comes && new, "cohort: sent to what is not the new revision in traffic");
+        }
     }
 
     fn route(&mut self, generation: u64, orders: &[(AgentId, Traffic)]) {

@@ -62,7 +62,13 @@ pub enum Step {
     /// once. The next step starts when every one of them serves it, or waits for traffic.
     Install { hosts: Vec<AgentId>, width: u32, enter: Enter },
     /// Give the new revision its share of the traffic.
-    Shift { share: Share },
+    Shift {
+        share: Share,
+        /// Whether requests of the group's cohorts go to the new hosts alone, from now until the next
+        /// shift.
+        #[serde(default)]
+        cohort: bool,
+    },
     /// Go on after `time`, if nothing speaks against it.
     Hold { time: Millis, judge: Option<Judge> },
     /// Go on when somebody agrees; give up when nobody did in time.
@@ -222,6 +228,12 @@ impl Plan {
         Lane::In { weight: self.router.as_ref().map_or(PlanRouter::EQUAL, |router| router.equal) }
     }
 
+    /// Whether the balancer tells some requests from the others, and where to.
+    #[must_use]
+    pub fn has_cohorts(&self) -> bool {
+        self.router.as_ref().is_some_and(|router| !router.settings.cohorts.is_empty())
+    }
+
     /// Whether traffic moves by shares between old and new hosts, so that turning back starts with
     /// the traffic and not with the hosts.
     #[must_use]
@@ -259,10 +271,7 @@ impl Step {
             Step::Install { hosts, enter: Enter::Wait, .. } => {
                 format!("update {}, without traffic yet", some(hosts))
             }
-            Step::Shift { share: Share::Percent(percent) } => {
-                format!("send {percent} % of the traffic to the new revision")
-            }
-            Step::Shift { share: Share::Equal } => "share the traffic equally".to_owned(),
+            Step::Shift { share, cohort } => shift_sentence(*share, *cohort),
             Step::Hold { time, judge: None } if *time == Millis::ZERO => {
                 "look at the monitors".into()
             }
@@ -273,6 +282,21 @@ impl Step {
                 format!("retire {}", some(hosts))
             }
             Step::Retire { hosts, keep } => format!("keep {} for {keep}, then retire", some(hosts)),
+        }
+    }
+}
+
+fn shift_sentence(share: Share, cohort: bool) -> String {
+    match (share, cohort) {
+        (Share::Percent(percent), false) => {
+            format!("send {percent} % of the traffic to the new revision")
+        }
+        (Share::Percent(percent), true) => {
+            format!("send {percent} % of the traffic, and the cohorts, to the new revision")
+        }
+        (Share::Equal, false) => "share the traffic equally".to_owned(),
+        (Share::Equal, true) => {
+            "share the traffic equally, but for the cohorts, which get the new revision".to_owned()
         }
     }
 }

@@ -230,6 +230,15 @@ fn routed(
             RouteOutcome::Applied | RouteOutcome::Partly { .. } => Lane::from(*traffic),
             RouteOutcome::Failed(_) | RouteOutcome::Cancelled => Lane::Unknown,
         };
+        // Where the order failed, it may: it is told again, or out, before anything else happens to it.
+        host.cohort = match outcome {
+            RouteOutcome::Failed(_) | RouteOutcome::Cancelled => {
+                host.cohort || route.cohort.contains(id)
+            }
+            RouteOutcome::Applied | RouteOutcome::Partly { .. } => {
+                host.is_in() && route.cohort.contains(id)
+            }
+        };
         commands.push(Command::RecordTraffic { host: *id, lane: host.lane });
         if matches!(outcome, RouteOutcome::Applied | RouteOutcome::Partly { .. }) {
             // Out on the way to an update: the hook is the update's first part.

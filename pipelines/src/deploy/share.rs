@@ -3,7 +3,7 @@
 use super::forward::sides;
 use super::host::{App, Lane, Stage};
 use super::plan::{Share, Step};
-use super::state::Cause;
+use super::state::{Cause, Phase};
 use super::turn::Turn;
 use crate::ids::AgentId;
 use crate::protocol::route::Traffic;
@@ -140,7 +140,10 @@ fn split_orders(
         .enumerate()
         .map(|(index, id)| (*id, if index < of.reached { order(of.new) } else { Traffic::Out }));
     let of_old = old.iter().map(|id| (*id, order(of.old)));
-    let differs = |(id, traffic): &(AgentId, Traffic)| turn.host(*id).lane != Lane::from(*traffic);
+    let differs = |(id, traffic): &(AgentId, Traffic)| {
+        let host = turn.host(*id);
+        host.lane != Lane::from(*traffic) || (host.is_in() && host.cohort != has_cohort(turn, *id))
+    };
     of_new.chain(of_old).filter(differs).collect()
 }
 
@@ -148,9 +151,22 @@ fn split_orders(
 pub(super) fn in_force(turn: &Turn<'_>) -> Option<Share> {
     let made = turn.plan.steps[..turn.state.step.min(turn.plan.steps.len())].iter().rev();
     made.into_iter().find_map(|step| match step {
-        Step::Shift { share } => Some(*share),
+        Step::Shift { share, .. } => Some(*share),
         _ => None,
     })
+}
+
+/// Whether a host that is in traffic should get the requests of the cohorts as well: while the new
+/// revision is tried, those do that run it.
+pub(super) fn has_cohort(turn: &Turn<'_>, id: AgentId) -> bool {
+    let steps = turn.plan.steps.iter().take(turn.state.step + 1).rev();
+    let tried = steps.into_iter().find_map(|step| match step {
+        Step::Shift { cohort, .. } => Some(*cohort),
+        _ => None,
+    });
+    let host = turn.host(id);
+    let good = host.app == App::New && host.fault.is_none() && host.excluded.is_none();
+    turn.state.phase == Phase::Running && tried == Some(true) && turn.plan.has_cohorts() && good
 }
 
 /// Whether the balancer was read back with exactly these shares, and every hook afterwards has run.

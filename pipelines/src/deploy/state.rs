@@ -50,6 +50,9 @@ pub struct State {
 pub struct RouteOrder {
     pub attempt: u32,
     pub orders: Vec<(AgentId, Traffic)>,
+    /// Those of them that get the requests of the cohorts as well.
+    #[serde(default)]
+    pub cohort: Vec<AgentId>,
     pub since: Timestamp,
     pub cancelling: bool,
 }

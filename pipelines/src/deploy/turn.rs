@@ -3,6 +3,7 @@
 use super::event::Facts;
 use super::host::{App, Host, Lane, Stage, Work};
 use super::plan::{Plan, PlanHost};
+use super::share;
 use super::state::{Phase, RouteOrder, State};
 use crate::command::Command;
 use crate::ids::AgentId;
@@ -89,11 +90,18 @@ impl Turn<'_> {
         let (now, generation) = (self.now, self.state.generation);
         self.state.route_attempt += 1;
         let attempt = self.state.route_attempt;
-        let order = RouteOrder { attempt, orders: orders.clone(), since: now, cancelling: false };
+        let comes = |(id, traffic): &(AgentId, Traffic)| {
+            let comes = matches!(traffic, Traffic::In { .. }) && share::has_cohort(self, *id);
+            comes.then_some(*id)
+        };
+        let cohort: Vec<AgentId> = orders.iter().filter_map(comes).collect();
+        let noted = (orders.clone(), cohort.clone());
+        let order =
+            RouteOrder { attempt, orders: noted.0, cohort: noted.1, since: now, cancelling: false };
         self.state.routes.push(order);
         // On the way back every host that can serve has to.
         let partial = matches!(self.state.phase, Phase::RollingBack | Phase::Failing);
-        self.commands.push(Command::Route { attempt, generation, orders, partial });
+        self.commands.push(Command::Route { attempt, generation, orders, cohort, partial });
     }
 
     /// Tells the balancer about hosts that wait for it; `beside`: what others get at the same time.
@@ -188,7 +196,9 @@ pub(super) fn route_overdue_at(plan: &Plan, route: &RouteOrder) -> Timestamp {
 #[must_use]
 pub fn route_timeout(plan: &Plan) -> Millis {
     let waits = plan.router.as_ref().map_or(0, |router| router.drain.0 + router.ready.0);
-    Millis(waits + 30_000)
+    // Servers of a second backend are proved and drained beside those of the first, one after the other.
+    let backends = if plan.has_cohorts() { 2 } else { 1 };
+    Millis(waits * backends + 30_000)
 }
 
 /// Whether an instance of this deployment's own has its agent.

@@ -40,7 +40,8 @@ pub struct ServerOrder {
     /// that does not resolve without a word.
     pub address: Option<String>,
     pub traffic: Traffic,
-    /// Whether requests of the canary's cohort (by header or cookie) go to this server.
+    /// Whether requests of the group's cohorts (by header or cookie) go to this server as well, while it
+    /// is in. They go to nobody else then.
     #[serde(default)]
     pub cohort: bool,
 }

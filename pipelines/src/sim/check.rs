@@ -148,7 +148,22 @@ fn steps(play: &Play<'_>, before: &State, event: &Event, found: &mut Found) {
                     );
                 }
             }
-            Step::Shift { .. } | Step::Provision { .. } | Step::Retire { .. } => {}
+            Step::Shift { cohort, .. } => cohorts(play, *cohort, found),
+            Step::Provision { .. } | Step::Retire { .. } => {}
+        }
+    }
+}
+
+/// Behind a shift every good host on the new revision gets the cohorts' requests, or none does.
+fn cohorts(play: &Play<'_>, wanted: bool, found: &mut Found) {
+    if play.state.phase != Phase::Running {
+        return;
+    }
+    for (id, host) in &play.state.hosts {
+        let good = host.app == App::New && host.fault.is_none() && host.excluded.is_none();
+        if good && matches!(host.lane, Lane::In { .. }) {
+            let as_wanted = play.hosts[index_of(*id)].cohort == wanted;
+            found.must(as_wanted, "cohort", "a shift left the cohorts where they were");
         }
     }
 }
@@ -270,8 +285,8 @@ fn shares(play: &Play<'_>, orders: &[(AgentId, Traffic)], found: &mut Found) {
     let reached = plan.steps[..=state.step.min(plan.steps.len() - 1)].iter();
     let allowed = reached
         .filter_map(|step| match step {
-            Step::Shift { share: Share::Percent(percent) } => Some(u64::from(*percent)),
-            Step::Shift { share: Share::Equal } => Some(100),
+            Step::Shift { share: Share::Percent(percent), .. } => Some(u64::from(*percent)),
+            Step::Shift { share: Share::Equal, .. } => Some(100),
             _ => None,
         })
         .max()
@@ -336,6 +351,9 @@ pub fn the_end(play: &mut Play<'_>) -> Vec<Violation> {
                 "I10",
                 "success, but a host gets no traffic",
             );
+        }
+        if matches!(state.phase, Phase::Succeeded | Phase::RolledBack) && host.fault.is_none() {
+            found.must(!real.cohort, "cohort", "it is over, and a cohort is still told apart");
         }
         if plan.router.is_some() && matches!(host.lane, Lane::In { .. } | Lane::Out) {
             let known = host.lane == lane_of(real);

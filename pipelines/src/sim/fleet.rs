@@ -28,6 +28,8 @@ pub struct Real {
     running: Option<Running>,
     /// What the balancer sends it.
     pub weight: Option<u16>,
+    /// It gets the requests of the group's cohorts as well.
+    pub cohort: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -58,6 +60,7 @@ impl Real {
             begun: Vec::new(),
             running: None,
             weight,
+            cohort: false,
         }
     }
 
@@ -176,6 +179,8 @@ pub struct Router {
     pub connected: bool,
     generation: u64,
     done: Vec<u32>,
+    /// Nothing was done for the deployment in progress yet.
+    fresh: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -183,6 +188,7 @@ pub struct RouteTask {
     pub attempt: u32,
     pub generation: u64,
     pub orders: Vec<(AgentId, Traffic)>,
+    pub cohort: Vec<AgentId>,
     pub partial: bool,
 }
 
@@ -192,6 +198,7 @@ impl Router {
     }
 
     pub fn forget_attempts(&mut self) {
+        self.fresh = true;
         self.done.clear();
     }
 
@@ -223,6 +230,10 @@ impl Router {
             return Ok(Some(RouteOutcome::Failed(error(ErrorCode::Fenced, false))));
         }
         self.generation = task.generation;
+        if std::mem::take(&mut self.fresh) {
+            // Whatever an earlier deployment tried.
+            hosts.iter_mut().for_each(|host| host.cohort = false);
+        }
         let fails = dice.permille(faults.route_fails);
         let part = if fails { dice.below(task.orders.len() as u64 + 1) } else { u64::MAX };
         let mut out = Vec::new();
@@ -248,6 +259,7 @@ impl Router {
                 Traffic::In { weight } => Some(*weight),
                 Traffic::Out | Traffic::Gone => None,
             };
+            host.cohort = host.weight.is_some() && task.cohort.contains(id);
         }
         if out.is_empty() {
             return Ok(Some(RouteOutcome::Applied));

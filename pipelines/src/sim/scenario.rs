@@ -20,7 +20,7 @@ pub const ROUTER: AgentId = AgentId(1_000_000);
 
 /// A group with everything a random one may want; strategy and numbers are thrown each time.
 static TEMPLATE: LazyLock<Group> = LazyLock::new(|| {
-    let canary = "analysis:\nmonitors: [{name: errors, router: error-rate, fail-above: 0.05}]\n\
+    let canary = "  cohorts: [{header: X-Canary, value: '1'}]\nanalysis:\nmonitors: [{name: errors, router: error-rate, fail-above: 0.05}]\n\
                   strategy: Canary10Percent5Minutes\n";
     let immutable = "instances: {docker: {agent: host-1, image: host}}\nstrategy: immutable\n";
     Group { instances: group_of(immutable).instances, ..group_of(canary) }
@@ -30,7 +30,8 @@ static TEMPLATE: LazyLock<Group> = LazyLock::new(|| {
 fn group_of(rest: &str) -> Group {
     let text = format!(
         "version: 1\ngroup: production\napplication: shop\nhosts: {{tags: {{role: web}}}}\nzones: zone\n\
-         router: {{haproxy: {{agent: lb-1, backend: shop}}, port: 8080}}\n{rest}"
+         router:\n  port: 8080\n  \
+         haproxy: {{agent: lb-1, backend: shop, next-backend: next, map: /shop.map}}\n{rest}"
     );
     let parsed = group::parse(&text);
     let problems: Vec<String> = parsed.problems.iter().map(ToString::to_string).collect();
@@ -130,6 +131,12 @@ pub fn random(dice: &mut Dice) -> Scenario {
         matches!(group.strategy, Strategy::BlueGreen { .. } | Strategy::Immutable { .. });
     if !needs_router && dice.permille(500) {
         group.router = None;
+    }
+    let tries = matches!(group.strategy, Strategy::Canary { .. } | Strategy::Linear { .. });
+    if let Some(router) = &mut group.router
+        && !(tries && dice.permille(500))
+    {
+        router.cohorts.clear();
     }
     if dice.permille(500) {
         group.analysis = None;

@@ -21,8 +21,8 @@ impl Play<'_> {
                 Command::CancelHost { host, attempt } => {
                     self.send(Word::Cancel(host, attempt), 400);
                 }
-                Command::Route { attempt, generation, orders, partial } => {
-                    let task = RouteTask { attempt, generation, orders, partial };
+                Command::Route { attempt, generation, orders, cohort, partial } => {
+                    let task = RouteTask { attempt, generation, orders, cohort, partial };
                     self.send(Word::Route(task), 8000);
                 }
                 Command::CancelRoute { attempt } => self.send(Word::CancelRoute(attempt), 400),
@@ -179,8 +179,8 @@ impl Play<'_> {
     }
 
     fn cancel_route(&mut self, attempt: u32) {
-        let orders = Vec::new();
-        let task = RouteTask { attempt, generation: u64::MAX, orders, partial: false };
+        let (generation, orders, cohort) = (u64::MAX, Vec::new(), Vec::new());
+        let task = RouteTask { attempt, generation, orders, cohort, partial: false };
         // Whatever of it was done is done; an empty order marks the rest as not to be done.
         if self.router.connected && self.router.forget(&task) {
             let outcome = RouteOutcome::Cancelled;
@@ -271,6 +271,13 @@ impl Play<'_> {
             hosts.filter_map(|real| real.weight).map(u64::from).sum()
         };
         self.seen.share = (weights(true), weights(false));
+        let astray = |real: &super::fleet::Real| {
+            real.cohort
+                && !(real.exists && real.sound && real.weight.is_some() && real.version == new)
+        };
+        if self.hosts.iter().any(astray) {
+            self.broken("I2", "a cohort is sent to what is not the new revision, validated");
+        }
     }
 
     /// What the router's lanes are for a host, as far as the real one says.

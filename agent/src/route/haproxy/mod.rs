@@ -7,8 +7,11 @@
 //! - `set` answers prose or nothing, and a weight of 1000 % is taken. So numbers are checked before, and
 //!   everything is read back after.
 
+mod map;
 mod socket;
 mod words;
+
+pub use map::{Entries, Maps};
 
 use super::fault::{Fault, instead};
 use super::router::{Change, Router, Share, View};

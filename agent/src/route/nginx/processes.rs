@@ -82,7 +82,6 @@ impl Master {
     /// How many connections the workers have, by whom they are to.
     pub fn connections(&self) -> Result<BTreeMap<SocketAddr, u32>, Fault> {
         let mut open: BTreeMap<SocketAddr, u32> = BTreeMap::new();
-        let Some(any) = self.workers()?.first().cloned() else { return Ok(open) };
         let mut sockets = BTreeSet::new();
         for worker in self.workers()? {
             match own_sockets(worker.pid) {
@@ -91,16 +90,10 @@ impl Master {
                 Err(e) => return Err(strange(&e)),
             }
         }
+        // The master's network is its workers', and it does not end at a reload as they do.
         let tables =
-            Process::new(any.pid).and_then(|p| Ok((p.tcp()?, p.tcp6().unwrap_or_default())));
-        let (four, six) = match tables {
-            Ok(tables) => tables,
-            // It ended just now: whoever is left is seen at the next look.
-            Err(ProcError::NotFound(_)) => {
-                return Err(Fault::router("nginx's workers come and go"));
-            }
-            Err(e) => return Err(strange(&e)),
-        };
+            Process::new(self.pid).and_then(|p| Ok((p.tcp()?, p.tcp6().unwrap_or_default())));
+        let (four, six) = tables.map_err(|e| strange(&e))?;
         for entry in four.into_iter().chain(six) {
             let is_done =
                 matches!(entry.state, TcpState::Listen | TcpState::TimeWait | TcpState::Close);

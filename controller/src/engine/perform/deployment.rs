@@ -63,7 +63,7 @@ impl Deployment<'_> {
         engine: &Engine,
         conn: &mut PgConnection,
         (attempt, generation, partial): (u32, u64, bool),
-        orders: &[(AgentId, Traffic)],
+        (orders, cohort): (&[(AgentId, Traffic)], &[AgentId]),
     ) -> Result<AgentId> {
         let router = self.plan.router.as_ref().context("an order to a router there is not")?;
         let addresses = match router.settings.port {
@@ -78,7 +78,7 @@ impl Deployment<'_> {
             name: self.plan.host_name(*id),
             address: addresses.get(id).cloned(),
             traffic: *traffic,
-            cohort: false,
+            cohort: cohort.contains(id),
         });
         let limits = &self.plan.limits;
         let floor = match self.state.phase {

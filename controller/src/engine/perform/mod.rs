@@ -94,9 +94,9 @@ async fn for_deployment(
             tasks::cancel_order(conn, row.id(), Order::Host(*host), *attempt).await?;
             effects.agents.insert(*host);
         }
-        Command::Route { attempt, generation, orders, partial } => {
+        Command::Route { attempt, generation, orders, cohort, partial } => {
             let which = (*attempt, *generation, *partial);
-            effects.agents.insert(of.route(engine, conn, which, orders).await?);
+            effects.agents.insert(of.route(engine, conn, which, (orders, cohort)).await?);
         }
         Command::CancelRoute { attempt } => {
             effects.agents.insert(of.cancel_route(conn, *attempt).await?);

@@ -20,7 +20,7 @@ pub fn traffic(plan: &Plan) -> BTreeMap<usize, Vec<(AgentId, u16)>> {
     for (index, step) in plan.steps.iter().enumerate() {
         match step {
             Step::Install { hosts, .. } => updated.extend(hosts),
-            Step::Shift { share } => {
+            Step::Shift { share, .. } => {
                 shifts.insert(index, after(plan, *share, &updated, equal));
             }
             Step::Provision { .. }

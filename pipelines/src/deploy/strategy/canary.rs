@@ -38,7 +38,7 @@ pub(super) fn outline(
         return Ok(super::rolling::outline(scene, &pace, Millis::ZERO));
     }
     let mut plan = Vec::new();
-    let (mut done, mut width) = (0, 1);
+    let (mut done, mut width, mut tried) = (0, 1, false);
     for step in steps.iter().filter(|step| step.weight < 100) {
         let needed = Amount::Percent(step.weight).round_up(scene.total);
         let wanted = step.hosts.map_or(needed, |hosts| hosts.round_up(scene.total)).max(1);
@@ -62,7 +62,11 @@ pub(super) fn outline(
             width = width.max(until - done);
         }
         if scene.has_router {
-            plan.push(Step::Shift { share: Share::Percent(step.weight) });
+            plan.push(Step::Shift {
+                share: Share::Percent(step.weight),
+                cohort: scene.has_cohorts,
+            });
+            tried |= scene.has_cohorts;
         }
         done = until;
         plan.push(Step::Hold { time: step.hold, judge: judge(scene, step) });
@@ -71,11 +75,15 @@ pub(super) fn outline(
         }
     }
     if scene.has_router {
-        plan.push(Step::Shift { share: Share::Equal });
+        plan.push(Step::Shift { share: Share::Equal, cohort: tried });
     }
     let rest = &scene.ids[done as usize..];
     if !rest.is_empty() {
         plan.push(install(rest, width, Enter::Serve));
+    }
+    if tried {
+        // Everybody gets the new revision, so nobody has to be told apart any more.
+        plan.push(Step::Shift { share: Share::Equal, cohort: false });
     }
     if bake > Millis::ZERO {
         plan.push(hold(bake));

@@ -104,7 +104,7 @@ pub(super) fn again(scene: &Scene<'_>) -> Outline {
 
 fn switch(scene: &Scene<'_>, steps: &mut Vec<Step>, bake: Millis, keep_old: Millis) {
     if scene.has_router {
-        steps.push(Step::Shift { share: Share::Percent(100) });
+        steps.push(Step::Shift { share: Share::Percent(100), cohort: false });
     }
     steps.push(hold(bake));
     if !scene.ids.is_empty() {

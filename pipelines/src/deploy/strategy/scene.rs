@@ -17,6 +17,8 @@ pub(super) struct Scene<'a> {
     pub new: Vec<AgentId>,
     pub total: u32,
     pub has_router: bool,
+    /// The router tells some requests from the others.
+    pub has_cohorts: bool,
     /// Back to a revision that proved itself: no probe host, no holds, no judge.
     pub again: bool,
     order: &'a Order,
@@ -57,6 +59,7 @@ impl<'a> Scene<'a> {
             new: fleet.new.iter().map(|(id, _)| *id).collect(),
             members,
             has_router: fleet.router.is_some(),
+            has_cohorts: fleet.router.as_ref().is_some_and(|of| !of.settings.cohorts.is_empty()),
             again: order.purpose == Purpose::Rollback,
             order,
         }

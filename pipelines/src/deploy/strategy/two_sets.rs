@@ -77,7 +77,7 @@ pub(super) fn fixed(
     if !scene.again {
         gate.steps(&mut steps);
     }
-    steps.push(Step::Shift { share: Share::Percent(100) });
+    steps.push(Step::Shift { share: Share::Percent(100), cohort: false });
     if !scene.again {
         steps.push(hold(bake));
         steps.push(Step::Retire { hosts: ids(&live), keep: keep_old });

@@ -35,6 +35,9 @@ const MUTANTS: &[(&str, Engine, &[&str])] = &[
     ("lets too many fail", no_budget, &["I10"]),
     ("obeys a stale page", stale_page, &["approval"]),
     ("takes any word for the current one", any_attempt, &["I5", "I6", "I7", "I10", "I11", "I2"]),
+    ("never stops telling a cohort apart", lasting_cohort, &["cohort"]),
+    ("forgets the cohort", no_cohort, &["cohort"]),
+    ("sends the cohort to anybody", cohort_astray, &["cohort", "I2"]),
     ("asks for no later look", no_wake, &["I20"]),
     ("sends traffic to what does not run", blind_traffic, &["I2", "I7", "I13", "I14", "I15"]),
 ];
@@ -273,6 +276,37 @@ fn any_attempt(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c:
         *attempt = s.hosts[host].attempt;
     }
     step(p, s, f, &event, now, c);
+}
+
+fn lasting_cohort(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    let lasting = |plan: &mut Plan| {
+        for step in &mut plan.steps {
+            if let Step::Shift { cohort, .. } = step {
+                *cohort = true;
+            }
+        }
+    };
+    with_plan(lasting, (p, s, f), e, now, c);
+}
+
+fn no_cohort(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    step(p, s, f, e, now, c);
+    for command in c {
+        if let Command::Route { cohort, .. } = command {
+            cohort.clear();
+        }
+    }
+}
+
+fn cohort_astray(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    step(p, s, f, e, now, c);
+    for command in c {
+        let Command::Route { orders, cohort, .. } = command else { continue };
+        let comes = |(id, traffic): &(AgentId, Traffic)| {
+            matches!(traffic, Traffic::In { .. }).then_some(*id)
+        };
+        *cohort = orders.iter().filter_map(comes).collect();
+    }
 }
 
 fn no_wake(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {

@@ -2,7 +2,7 @@
 //! relies on is refused; what would only never happen is a warning.
 
 use super::read::File;
-use pipelines::spec::group::Group;
+use pipelines::spec::group::{Balancer, Group, Strategy};
 use pipelines::spec::pipeline::{Build, OnStageFailure, Pipeline, Trigger, Work};
 
 const CODE: &str = "not-available";
@@ -94,9 +94,16 @@ fn texts(work: &Work) -> Vec<(&str, &str)> {
 }
 
 pub fn group(file: &mut File, group: &Group) {
-    let cohorts = group.router.as_ref().is_some_and(|router| !router.cohorts.is_empty());
-    if cohorts {
-        refuse(file, "cohorts", "their requests would be shared out like all others");
+    let Some(router) = group.router.as_ref().filter(|router| !router.cohorts.is_empty()) else {
+        return;
+    };
+    if matches!(router.balancer, Balancer::Nginx { .. }) {
+        let what = "nginx's maps do not change while it runs, so only HAProxy tells cohorts apart";
+        refuse(file, "cohorts", what);
+    } else if matches!(group.strategy, Strategy::BlueGreen { .. }) {
+        let what =
+            "before the switch the idle set gets no requests at all; canary and linear have them";
+        refuse(file, "cohorts", what);
     }
 }
 
@@ -176,6 +183,21 @@ mod tests {
             "keep-releases: {count: 3, bytes: 1GB}",
         ] {
             assert_eq!(found("group.yml", group(rest)), [], "{rest}");
+        }
+        let cohorts = |strategy: &str, balancer: &str| {
+            let text = sample::GROUP.replace("{rolling: {batch: 2}}", strategy);
+            format!(
+                "{}\nrouter: {{{balancer}, cohorts: [{{header: X-Canary, value: a}}]}}\n",
+                text.trim_end()
+            )
+        };
+        let haproxy = "haproxy: {agent: lb, backend: shop, next-backend: next, map: /shop.map}";
+        let nginx = "nginx: {agent: lb, upstream: shop, next-upstream: next, map: /shop.map}";
+        let sets = "{blue-green: {blue: {tags: {set: blue}}, green: {tags: {set: green}}}}";
+        assert_eq!(found("group.yml", cohorts(canary, haproxy)), []);
+        for text in [cohorts(canary, nginx), cohorts(sets, haproxy)] {
+            let found = found("group.yml", text);
+            assert!(matches!(found.as_slice(), [(Severity::Error, _)]), "{found:?}");
         }
     }
 }
