@@ -6,6 +6,7 @@ mod controller_dies;
 mod delivery;
 mod host_in_trouble;
 mod joining;
+mod killed_at_every_step;
 mod people_steer;
 mod plans;
 mod push_to_deployed;
