@@ -64,6 +64,67 @@ async fn a_silent_host_counts_as_unhealthy_and_the_deployment_does_not_hang() {
     assert_eq!(world.versions(), ["v3", "v3"]);
 }
 
+#[tokio::test]
+async fn a_host_that_reboots_in_a_hook_says_so_and_one_that_reboots_in_install_goes_on() {
+    let world = World::start(Options::default()).await;
+    first_revision(&world).await;
+    let slow = Revision { start: Revision::until("never"), ..Revision::good("v2") };
+    world.repository.commit(&slow, "Hang");
+    world.repository.push();
+    let run = world.api.run_number(2).await;
+    world.witness(0, "start", "v2 begin").await;
+    world.hosts[0].reboot();
+    let end = world.api.run_end(&run).await;
+    assert_eq!(end["status"], "rolled-back", "{end}");
+    let cause = end["cause"].to_string();
+    assert!(cause.contains("host-1 failed in ApplicationStart"), "{cause}");
+    assert!(cause.contains("it is not run again"), "{cause}");
+    assert_eq!(world.versions(), ["v1", "v1"]);
+    assert_eq!(world.hosts[0].witness("start").matches("v2 begin").count(), 1);
+    // In the middle of Install no script is in doubt: it is undone, done again, and goes on.
+    let build = "mkdir app/many; for i in $(seq 300); do echo v3 > app/many/$i; done".to_owned();
+    world.repository.commit(&Revision { build, ..Revision::good("v3") }, "Sell more");
+    world.repository.push();
+    world.hosts[0].stop_agent_when("[ -e /var/lib/pipeyard-agent/groups/production/undo.json ]");
+    world.hosts[0].reboot();
+    let run = world.api.run_number(3).await;
+    let end = world.api.run_end(&run).await;
+    assert_eq!(end["status"], "succeeded", "{end}");
+    assert_eq!(world.versions(), ["v3", "v3"]);
+    assert_eq!(world.hosts[0].run("ls -A /srv/shop/many | wc -l").as_deref(), Some("300"));
+    for event in ["stop", "start", "validate"] {
+        let begun = world.hosts[0].witness(event);
+        let of = if event == "stop" { "v1 begin" } else { "v3 begin" };
+        let since = begun.lines().filter(|line| line.starts_with("d-3 ") && line.ends_with(of));
+        assert_eq!(since.count(), 1, "{event}: {begun}");
+    }
+}
+
+#[tokio::test]
+async fn hosts_that_reboot_after_a_deployment_are_what_they_were() {
+    let world = World::start(Options::default()).await;
+    first_revision(&world).await;
+    for host in &world.hosts {
+        host.reboot();
+    }
+    wait_until_alive(&world).await;
+    assert_eq!(world.versions(), ["v1", "v1"]);
+    world.repository.commit(&Revision::good("v2"), "Sell more");
+    world.repository.push();
+    let run = world.api.run_number(2).await;
+    let end = world.api.run_end(&run).await;
+    assert_eq!(end["status"], "succeeded", "{end}");
+    assert_eq!(world.versions(), ["v2", "v2"]);
+    for host in &world.hosts {
+        let stops = host.witness("stop");
+        assert_eq!(
+            stops.matches("v1 begin").count(),
+            1,
+            "the scripts of before are known: {stops}"
+        );
+    }
+}
+
 async fn wait_until_alive(world: &World) {
     system_tests::wait::until("both hosts to be alive", || async {
         let hosts = world.api.get("/api/v1/hosts").await;
