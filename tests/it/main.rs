@@ -12,4 +12,5 @@ mod plans;
 mod push_to_deployed;
 mod refused;
 mod two_controllers;
+mod waits_for_agents;
 mod watched;

@@ -312,6 +312,14 @@ pub async fn by_name(
     Ok(row.map(|(id, alive, seen)| (AgentId(id), alive, Timestamp(seen))))
 }
 
+/// Whether somebody took it out of service.
+pub async fn is_drained(conn: &mut PgConnection, agent: AgentId) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select from agents where id = $1 and state = 'drained')")
+        .bind(agent.0)
+        .fetch_one(conn)
+        .await
+}
+
 /// How long ago the newest word of any agent was; nothing when there are none.
 pub async fn newest_word_ago(conn: &mut PgConnection) -> sqlx::Result<Millis> {
     let ago: Option<i64> = sqlx::query_scalar("select ms(now()) - ms(max(seen_at)) from agents")

@@ -89,7 +89,10 @@ impl PlanBody {
             application: plan.application.clone(),
             purpose: plan.purpose,
             revision: RevisionBody::from(&plan.revision),
-            refused: outlook::refusal(plan, |id| outlook.alive.contains(&id)),
+            refused: outlook
+                .refused
+                .clone()
+                .or_else(|| outlook::refusal(plan, |id| outlook.alive.contains(&id))),
             strategy: plan.strategy.clone(),
             capacity: outlook::capacity(&outlook.group.spec, plan),
             least_secs: outlook::least_time(plan).0 / 1000,
