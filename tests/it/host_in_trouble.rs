@@ -100,6 +100,40 @@ async fn a_host_that_reboots_in_a_hook_says_so_and_one_that_reboots_in_install_g
     }
 }
 
+/// An upgrade of the agent, say: what runs may come to its end, and what does not is ended and said.
+#[tokio::test]
+async fn an_agent_whose_service_is_restarted_lets_its_hook_end_or_says_that_it_did_not() {
+    let world = World::start(Options { hosts: 1, ..Options::default() }).await;
+    first_revision(&world).await;
+    let slow = Revision { start: Revision::until("go-start"), ..Revision::good("v2") };
+    world.repository.commit(&slow, "Take a while");
+    world.repository.push();
+    let run = world.api.run_number(2).await;
+    world.witness(0, "start", "v2 begin").await;
+    world.hosts[0].restart_agent();
+    fs::write(world.directory.path().join("witness/host-1/go-start"), "").unwrap();
+    let end = world.api.run_end(&run).await;
+    assert_eq!(end["status"], "succeeded", "{end}");
+    let begun = world.hosts[0].witness("start");
+    assert_eq!((begun.matches("v2 begin").count(), begun.matches("v2 end").count()), (1, 1));
+
+    let hangs = Revision { start: Revision::until("never"), ..Revision::good("v3") };
+    world.repository.commit(&hangs, "Hang");
+    world.repository.push();
+    let run = world.api.run_number(3).await;
+    world.witness(0, "start", "v3 begin").await;
+    world.hosts[0].restart_agent();
+    let end = world.api.run_end(&run).await;
+    assert_eq!(end["status"], "rolled-back", "{end}");
+    let cause = end["cause"].to_string();
+    assert!(cause.contains("ApplicationStart: the agent was stopped while the task ran"), "{cause}");
+    assert_eq!(world.versions(), ["v2"]);
+    let begun = world.hosts[0].witness("start");
+    assert_eq!((begun.matches("v3 begin").count(), begun.matches("v3 end").count()), (1, 0));
+    let left = world.hosts[0].run("cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -c 'start[.]sh'");
+    assert_eq!(left, None, "the script was ended with it");
+}
+
 #[tokio::test]
 async fn hosts_that_reboot_after_a_deployment_are_what_they_were() {
     let world = World::start(Options::default()).await;

@@ -166,6 +166,11 @@ impl Host {
         assert!(held.is_some(), "waited a minute in vain on {} for: {condition}", self.name);
     }
 
+    /// The agent is told to stop, as by a service manager that starts it again: for an upgrade, say.
+    pub fn restart_agent(&self) {
+        self.run(&KILL.replace("-9", "-TERM")).expect("telling the agent to stop");
+    }
+
     /// Power off and on: everything that runs is gone at once, the disk is as it was, and the agent is
     /// started with the host.
     pub fn reboot(&self) {
