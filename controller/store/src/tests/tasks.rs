@@ -1,6 +1,7 @@
 //! Tasks: claimed once, finished once, by the agent that has them.
 
 use super::*;
+use crate::agents::Tags;
 use crate::deployments::Order;
 use crate::tasks::{self, Finish, New, Owner};
 use crate::{artifacts, runs};
@@ -269,4 +270,28 @@ async fn the_second_task_on_a_host_stands_behind_the_first() {
     let row = tasks::by_id(&mut conn, second_key.task).await.unwrap().unwrap();
     let places = tasks::places(&mut conn, second, &hosts).await.unwrap();
     assert_eq!(places[0].1.counts_from.map(|at| at.0), row.started_at);
+}
+
+#[tokio::test]
+async fn a_host_that_was_made_is_where_its_maker_says() {
+    let db = database().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let (provider, _) = join(&mut conn, Role::Build, "builder").await;
+    let (other, _) = join(&mut conn, Role::Deploy, "host-1").await;
+    let (deployment, _) = on_host(&mut conn, "one", other).await;
+    let group: i64 = sqlx::query_scalar("select group_id from deployments where id = $1")
+        .bind(deployment.0)
+        .fetch_one(&mut *conn)
+        .await
+        .unwrap();
+    let tags = Tags::new();
+    let made =
+        crate::instances::announce(&mut conn, (group, deployment), "made", &tags, provider).await;
+    let made = made.unwrap();
+    for host in [made, other] {
+        crate::instances::note_address(&mut conn, host, [10, 0, 0, 7].into()).await.unwrap();
+    }
+    let addresses = crate::agents::addresses(&mut conn, &[made, other]).await.unwrap();
+    assert_eq!(addresses[&made], "10.0.0.7");
+    assert_ne!(addresses[&other], "10.0.0.7", "nobody made this one");
 }
