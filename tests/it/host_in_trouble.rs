@@ -126,7 +126,10 @@ async fn an_agent_whose_service_is_restarted_lets_its_hook_end_or_says_that_it_d
     let end = world.api.run_end(&run).await;
     assert_eq!(end["status"], "rolled-back", "{end}");
     let cause = end["cause"].to_string();
-    assert!(cause.contains("ApplicationStart: the agent was stopped while the task ran"), "{cause}");
+    assert!(
+        cause.contains("ApplicationStart: the agent was stopped while the task ran"),
+        "{cause}"
+    );
     assert_eq!(world.versions(), ["v2"]);
     let begun = world.hosts[0].witness("start");
     assert_eq!((begun.matches("v3 begin").count(), begun.matches("v3 end").count()), (1, 0));

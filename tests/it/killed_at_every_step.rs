@@ -204,8 +204,9 @@ async fn the_balancers_agent_at_each_order(world: &mut World) {
         if is_over(&now) {
             break now;
         }
-        let orders = orders(&now, &["changing the traffic"]).into_iter();
-        if orders.fold(false, |any, order| killed_at.insert(order) || any) {
+        let before = killed_at.len();
+        killed_at.extend(orders(&now, &["changing the traffic"]));
+        if killed_at.len() > before {
             world.balancer.as_mut().expect("a balancer").kill_agent();
         }
         seen = now;
@@ -257,8 +258,9 @@ async fn the_providers_agent_at_each_launch_and_removal() {
         if is_over(&now) {
             break now;
         }
-        let orders = orders(&now, &["being launched", "being taken away"]).into_iter();
-        if orders.fold(false, |any, order| killed_at.insert(order) || any) {
+        let before = killed_at.len();
+        killed_at.extend(orders(&now, &["being launched", "being taken away"]));
+        if killed_at.len() > before {
             world.builder.kill_and_restart();
         }
         seen = now;
