@@ -7,6 +7,7 @@ use agent::context::{Cancel, Reason, Settings, TaskContext};
 use agent::instance;
 use build_support::{IMAGE, need_image, next};
 use pipelines::ids::{DeploymentId, TaskId};
+use pipelines::protocol::answer::Answer;
 use pipelines::protocol::report::{ErrorCode, Outcome};
 use pipelines::protocol::task::{Dismiss, Launch, TaskKey};
 use pipelines::spec::group::Docker;
@@ -110,7 +111,14 @@ fn refused(outcome: &Outcome) -> (ErrorCode, &str) {
 #[tokio::test]
 async fn another_installations_host_of_the_same_name_is_never_touched() {
     let host = Host::new();
-    succeeded(&host.launch(1, "one").await);
+    let outcome = host.launch(1, "one").await;
+    // The controller is told where it is, not where its agent seems to come from.
+    let Outcome::Succeeded { answer: Some(Answer::Launched(launched)), .. } = &outcome else {
+        panic!("{outcome:?}")
+    };
+    let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+    let address = docker(&["inspect", "--format", format, &host.name]);
+    assert_eq!(launched.address.as_deref(), Some(address.trim()));
     let made = host.id();
     assert!(made.is_some());
     // The same group, host and deployment, as another controller numbers them.

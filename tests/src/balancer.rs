@@ -146,8 +146,18 @@ impl Balancer {
 
     /// `kill -9` of the agent beside it, which then is started again.
     pub fn kill_agent(&mut self) {
+        self.stop_agent();
+        self.start_agent();
+    }
+
+    /// `kill -9` of the agent beside it; HAProxy goes on.
+    pub fn stop_agent(&mut self) {
         self.agent.kill().expect("killing the balancer's agent");
         self.agent.wait().expect("waiting for the killed agent");
+    }
+
+    /// Started again after it was stopped.
+    pub fn start_agent(&mut self) {
         self.agent = self.beside.start(&self.directory);
     }
 

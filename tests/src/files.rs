@@ -41,6 +41,19 @@ hooks:
     - {location: hooks/validate.sh, timeout: 60}
 "#;
 
+/// Every event of a host behind a balancer that may have scripts, in their order.
+pub const EVENTS: [&str; 9] = [
+    "BeforeBlockTraffic",
+    "AfterBlockTraffic",
+    "ApplicationStop",
+    "BeforeInstall",
+    "AfterInstall",
+    "ApplicationStart",
+    "ValidateService",
+    "BeforeAllowTraffic",
+    "AfterAllowTraffic",
+];
+
 /// One revision of the application. Hooks append to `/witness/<event>` on their host.
 #[derive(Debug, Clone)]
 pub struct Revision {
@@ -52,6 +65,8 @@ pub struct Revision {
     pub start: String,
     pub validate: String,
     pub buildspec: Option<String>,
+    /// Lines that every hook runs first. With them the revision has a hook for each of [`EVENTS`].
+    pub every: Option<String>,
 }
 
 impl Revision {
@@ -64,6 +79,7 @@ impl Revision {
             start: "true".to_owned(),
             validate: "true".to_owned(),
             buildspec: None,
+            every: None,
         }
     }
 
@@ -101,9 +117,10 @@ impl Revision {
     }
 
     pub(crate) fn files(&self) -> Vec<(&'static str, String)> {
+        let every = self.every.clone().unwrap_or_default();
         let hook = |event: &str, lines: &str| {
             format!(
-                "#!/bin/sh\necho \"$DEPLOYMENT_ID {} begin\" >> /witness/{event}\n{lines}\n\
+                "#!/bin/sh\n{every}\necho \"$DEPLOYMENT_ID {} begin\" >> /witness/{event}\n{lines}\n\
                  code=$?\necho \"$DEPLOYMENT_ID {} end\" >> /witness/{event}\nexit $code\n",
                 self.version, self.version
             )
@@ -118,11 +135,22 @@ impl Revision {
         });
         vec![
             ("buildspec.yml", buildspec),
-            ("appspec.yml", APPSPEC.to_owned()),
+            ("appspec.yml", self.appspec()),
+            ("hooks/other.sh", format!("#!/bin/sh\n{every}\n")),
             ("app/version.txt", self.version.clone()),
             ("hooks/stop.sh", hook("stop", &self.stop)),
             ("hooks/start.sh", hook("start", &self.start)),
             ("hooks/validate.sh", hook("validate", &self.validate)),
         ]
+    }
+
+    fn appspec(&self) -> String {
+        let mut text = APPSPEC.to_owned();
+        for event in EVENTS {
+            if self.every.is_some() && !text.contains(event) {
+                text.push_str(&format!("  {event}: [{{location: hooks/other.sh, timeout: 60}}]\n"));
+            }
+        }
+        text
     }
 }

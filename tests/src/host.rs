@@ -8,6 +8,11 @@ use std::process::{Child, Command, Stdio};
 /// Where a host's witness files are inside it; a directory of the story's outside.
 pub const WITNESS: &str = "/witness";
 
+/// No procps in a minimal image: the process is found by its name in /proc.
+const KILL: &str = "for p in /proc/[0-9]*; do \
+                    [ \"$(cat $p/comm 2>/dev/null)\" = pipeyard-agent ] && kill -9 ${p#/proc/}; \
+                    done; true";
+
 /// A host. The agent is started again whenever it ends, as a service manager would.
 pub struct Host {
     pub name: String,
@@ -133,11 +138,43 @@ impl Host {
 
     /// `kill -9` of the agent; what it started lives on, and the agent comes back by itself.
     pub fn kill_agent(&self) {
-        // No procps in a minimal image: the process is found by its name in /proc.
-        let kill = "for p in /proc/[0-9]*; do \
-                    [ \"$(cat $p/comm 2>/dev/null)\" = pipeyard-agent ] && kill -9 ${p#/proc/}; \
-                    done; true";
-        self.run(kill).expect("killing the agent");
+        self.run(KILL).expect("killing the agent");
+    }
+
+    /// The same as soon as a condition holds.
+    ///
+    /// # Panics
+    /// When it does not hold within a minute.
+    pub fn kill_agent_when(&self, condition: &str) {
+        self.signal_agent_when("KILL", condition);
+    }
+
+    /// The agent stands still as soon as a condition holds, so that the story comes in time for the
+    /// moment. [`Host::reboot`] ends that.
+    ///
+    /// # Panics
+    /// When it does not hold within a minute.
+    pub fn stop_agent_when(&self, condition: &str) {
+        self.signal_agent_when("STOP", condition);
+    }
+
+    /// Looked at inside: the way from outside is too long for moments that are short.
+    fn signal_agent_when(&self, signal: &str, condition: &str) {
+        let wait = format!("for look in $(seq 6000); do {condition} && break; sleep 0.01; done");
+        let act = KILL.replace("-9", &format!("-{signal}"));
+        let held = self.run(&format!("{wait}; {condition} && {{ {act}; }}"));
+        assert!(held.is_some(), "waited a minute in vain on {} for: {condition}", self.name);
+    }
+
+    /// The agent is told to stop, as by a service manager that starts it again: for an upgrade, say.
+    pub fn restart_agent(&self) {
+        self.run(&KILL.replace("-9", "-TERM")).expect("telling the agent to stop");
+    }
+
+    /// Power off and on: everything that runs is gone at once, the disk is as it was, and the agent is
+    /// started with the host.
+    pub fn reboot(&self) {
+        docker(&["restart", "--time", "0", &self.container]);
     }
 
     /// The whole host stands still: silent, but not dead.

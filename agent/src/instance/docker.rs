@@ -193,6 +193,23 @@ async fn find(engine: &Engine, name: &str) -> Result<Option<Found>, String> {
     }))
 }
 
+/// The address others reach it at: in the network it was put into, else in any. None where it shares
+/// this machine's.
+pub async fn address(
+    engine: &Engine,
+    name: &str,
+    network: Option<&str>,
+) -> Result<Option<String>, String> {
+    let found = engine.api().inspect_container(name, None::<InspectContainerOptions>).await;
+    let found = found.map_err(|error| format!("cannot look for the address of {name}: {error}"))?;
+    let networks = found.network_settings.and_then(|settings| settings.networks);
+    let networks = networks.unwrap_or_default();
+    let own = network.and_then(|network| networks.get(network));
+    let endpoints = own.into_iter().chain(networks.values());
+    let addresses = endpoints.flat_map(|at| [&at.ip_address, &at.global_ipv6_address]);
+    Ok(addresses.flatten().find(|address| !address.is_empty()).cloned())
+}
+
 /// Removes a container of this owner with its volumes, running or not.
 pub async fn remove(engine: &Engine, name: &str, owner: Owner<'_>) -> Result<(), String> {
     let Some(found) = find(engine, name).await? else { return Ok(()) };

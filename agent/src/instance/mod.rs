@@ -9,6 +9,7 @@ use crate::context::TaskContext;
 use crate::link::failed;
 use docker::{Made, Owner, Wanted};
 use pipelines::ids::DeploymentId;
+use pipelines::protocol::answer::{Answer, Launched};
 use pipelines::protocol::join::JoinToken;
 use pipelines::protocol::report::{ErrorCode, Outcome};
 use pipelines::protocol::task::{Dismiss, Launch};
@@ -37,8 +38,15 @@ pub async fn launch(launch: &Launch, ctx: &TaskContext) -> Outcome {
     let wanted = Wanted { launch, token_id: token.id };
     match wanted.make(&engine, &ctx.cancel).await {
         Ok(Made::Runs) => {
-            ctx.log.say(&format!("[instance] {name} runs from {}", launch.settings.image)).await;
-            succeeded()
+            let network = launch.settings.network.as_deref();
+            let address = match docker::address(&engine, name, network).await {
+                Ok(address) => address,
+                Err(message) => return failed(ErrorCode::AgentError, message, false),
+            };
+            let at = address.as_ref().map_or_else(String::new, |address| format!(" at {address}"));
+            let image = &launch.settings.image;
+            ctx.log.say(&format!("[instance] {name} runs from {image}{at}")).await;
+            succeeded(Some(Answer::Launched(Launched { address })))
         }
         Ok(Made::Stopped) => {
             let touched = match wanted.unmake(&engine).await {
@@ -68,7 +76,7 @@ pub async fn dismiss(dismiss: &Dismiss, ctx: &TaskContext) -> Outcome {
     match docker::remove(&engine, name, owner).await {
         Ok(()) => {
             ctx.log.say(&format!("[instance] {name} is gone")).await;
-            succeeded()
+            succeeded(None)
         }
         Err(message) => failed(ErrorCode::AgentError, message, false),
     }
@@ -122,11 +130,11 @@ fn unreachable(error: &bollard::errors::Error) -> Outcome {
     failed(ErrorCode::AgentError, message, false)
 }
 
-fn succeeded() -> Outcome {
+fn succeeded(answer: Option<Answer>) -> Outcome {
     Outcome::Succeeded {
         steps: Vec::new(),
         artifacts: Vec::new(),
         exported: BTreeMap::new(),
-        answer: None,
+        answer,
     }
 }

@@ -50,7 +50,7 @@ fn takes_place(work: &Work) -> bool {
 
 async fn turn(link: &Arc<Link>, held: &Arc<Held>, place: Option<&Place>) -> io::Result<Outcome> {
     let resume = held.running_for();
-    let ctx = context(link, held, resume.unwrap_or_default())?;
+    let mut ctx = context(link, held, resume.unwrap_or_default())?;
     // A task of an earlier life may be unwanted by now. The controller says so in its first answer;
     // when there is none, the lease ends the wait.
     if resume.is_some() || held.life() > 1 {
@@ -67,6 +67,10 @@ async fn turn(link: &Arc<Link>, held: &Arc<Held>, place: Option<&Place>) -> io::
             return Ok(ctx.stopped(Vec::new(), None, false));
         }
         () = async { if let Some(place) = place { place.turn().await } } => {}
+    }
+    if resume.is_none() {
+        // What it waited for others is not its own time.
+        ctx.since = Since::now_after(Duration::ZERO);
     }
     let begun = held.clone();
     let begun = tokio::task::spawn_blocking(move || begun.begin()).await;

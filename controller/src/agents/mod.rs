@@ -22,7 +22,7 @@ use pipelines::protocol::route::Traffic;
 use pipelines::protocol::task::{TaskKey, Work};
 use pipelines::run::{self, event::BuildOutcome};
 use store::tasks::Owner;
-use store::{PgConnection, artifacts, inbox, tasks};
+use store::{PgConnection, artifacts, inbox, instances, tasks};
 
 /// Steps and messages of a large build; logs and artifacts have limits of their own.
 const MESSAGE_MAX: usize = 4 << 20;
@@ -113,6 +113,14 @@ pub(crate) async fn tell_owner(
             Ok(inbox::post_deployment(conn, *deployment, &event).await?)
         }
         Owner::Instance { deployment, host } => {
+            if let Outcome::Succeeded { answer: Some(Answer::Launched(launched)), .. } = outcome
+                && let Some(address) = &launched.address
+            {
+                match address.parse() {
+                    Ok(address) => instances::note_address(conn, *host, address).await?,
+                    Err(_) => tracing::warn!(address, "a provider names what is no IP address"),
+                }
+            }
             let error = match outcome {
                 Outcome::Succeeded { .. } => None,
                 Outcome::Failed { error, .. } => Some(error.message.clone()),

@@ -8,12 +8,14 @@ use crate::state::Controller;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
+use pipelines::deploy;
 use pipelines::ids::TaskId;
 use pipelines::protocol::LOG_CHUNK_MAX;
 use pipelines::protocol::report::{Body, LogReply, Report, ReportReply};
 use pipelines::protocol::task::TaskKey;
 use serde::Deserialize;
-use store::tasks::{self, Finish};
+use store::inbox;
+use store::tasks::{self, Finish, Noted};
 
 #[derive(Deserialize)]
 pub(super) struct Piece {
@@ -55,9 +57,15 @@ pub(super) async fn report(
     let current = match &report.body {
         Body::Progress(progress) => {
             let mut tx = controller.pool.begin().await?;
-            let current = tasks::note_progress(&mut tx, agent.id, report.key, progress).await?;
+            let noted = tasks::note_progress(&mut tx, agent.id, report.key, progress).await?;
+            if let Noted::Begun(deployment) = noted {
+                inbox::post_deployment(&mut tx, deployment, &deploy::Event::Tick).await?;
+            }
             tx.commit().await?;
-            current
+            if matches!(noted, Noted::Begun(_)) {
+                controller.wakes.engine();
+            }
+            noted != Noted::NotCurrent
         }
         Body::Finished { outcome, log_size } => {
             // The agent reports the end after its whole log was acknowledged. Bytes that are missing

@@ -10,11 +10,12 @@ use pipelines::deploy::strategy::{self, Order};
 use pipelines::deploy::{self, Cause, Event, Facts, Host, HostFacts, Phase, Plan, State};
 use pipelines::ids::{AgentId, DeploymentId};
 use pipelines::protocol::task::Purpose;
+use pipelines::spec::group::Provider;
 use pipelines::time::{Millis, Timestamp};
 use std::collections::BTreeMap;
 use store::deployments::{self, Row, Save};
 use store::groups::{self, HostRow};
-use store::{PgConnection, agents, history, inbox};
+use store::{PgConnection, agents, history, inbox, tasks};
 
 /// How often a deployment that waits for an answer looks whether there is one.
 const ASK_AGAIN: Millis = Millis::from_secs(10);
@@ -55,6 +56,8 @@ pub(super) async fn decide(
         }
     };
     agents_beside(conn, &plan, silence, &mut facts).await?;
+    let ids: Vec<i64> = plan.hosts.iter().map(|host| host.id.0).collect();
+    facts.places = tasks::places(conn, id, &ids).await?.into_iter().collect();
     let of = (&group, &row);
     crate::monitors::facts::fill(conn, of, (&plan, &state), now, &mut facts).await?;
     let (before, mut commands, mut waiting) = (row.state.clone(), Vec::new(), Vec::new());
@@ -76,7 +79,12 @@ pub(super) async fn decide(
     let later = facts.patient.then(|| now + engine.lease.silent_for_max);
     // Nor does it wait for ever for an answer that does not come.
     let unread = facts.unread.as_ref().map(|_| now + ASK_AGAIN);
-    let wake_at = wake_at(&commands, now).into_iter().chain(later).chain(unread).min();
+    // Nor for a host that is busy: who keeps it busy tells only its own group.
+    let is_behind = facts.places.values().any(|place| place.behind.is_some());
+    let busy = (is_behind && state.hosts.values().any(|host| host.work.is_some()))
+        .then(|| now + ASK_AGAIN);
+    let later = later.into_iter().chain(unread).chain(busy);
+    let wake_at = wake_at(&commands, now).into_iter().chain(later).min();
     let save =
         Save { plan: &plan, state: &state, waiting: &waiting, wake_at, version: row.version };
     ensure!(deployments::save(conn, id, &save).await?, "{id} was changed by somebody else");
@@ -139,18 +147,26 @@ fn frozen(row: &Row) -> Option<(Plan, State)> {
     (state.0.phase != Phase::Queued).then(|| (plan.0.clone(), state.0.clone()))
 }
 
-/// The balancer's agent need not be a host of the group.
+/// The balancer's agent and that which makes hosts need not be hosts of the group.
 async fn agents_beside(
     conn: &mut PgConnection,
     plan: &Plan,
     silence: Millis,
     facts: &mut Facts,
 ) -> Result<()> {
-    let Some(router) = &plan.router else { return Ok(()) };
-    if let Some((agent, alive, seen)) = agents::by_name(conn, &router.name, silence).await?
+    if let Some(router) = &plan.router
+        && let Some((agent, alive, seen)) = agents::by_name(conn, &router.name, silence).await?
         && agent == router.agent
     {
         facts.hosts.insert(agent, HostFacts { alive, last_seen: Some(seen) });
+    }
+    if let Some(instances) = &plan.instances {
+        let Provider::Docker(docker) = &instances.provider;
+        let provider = agents::by_name(conn, &docker.agent, silence).await?;
+        facts.provider = Some(match provider {
+            Some((_, alive, seen)) => HostFacts { alive, last_seen: Some(seen) },
+            None => HostFacts { alive: false, last_seen: None },
+        });
     }
     Ok(())
 }

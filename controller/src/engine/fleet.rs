@@ -15,7 +15,7 @@ use pipelines::time::{Millis, Timestamp};
 use store::deployments::Row;
 use store::groups::{self, HostRow};
 use store::tasks::{self, New};
-use store::{PgConnection, agents, deployments, instances};
+use store::{PgConnection, deployments, instances};
 
 /// What a balancer said is believed for so long.
 const FRESH: Millis = Millis::from_secs(10);
@@ -29,12 +29,6 @@ pub(super) enum Known {
     Unread(Unread, Box<Fleet>),
     /// It cannot be planned with, and why.
     No(PlanError),
-}
-
-/// The group's balancer and the agent beside it.
-struct Beside {
-    agent: AgentId,
-    alive: bool,
 }
 
 /// `may_start`: nothing else holds the deployment back, so that it is worth asking the balancer.
@@ -51,23 +45,26 @@ pub(super) async fn look(
     let silence = engine.grace.silence(conn).await?;
     let beside = match &spec.router {
         None => None,
-        Some(router) => match agents::by_name(conn, router.balancer.agent(), silence).await? {
-            Some((agent, alive, _)) => Some(Beside { agent, alive }),
-            None => {
-                return Ok(Known::No(store::fleet::no_agent("router", router.balancer.agent())));
+        Some(router) => {
+            let of = ("router", router.balancer.agent());
+            match store::fleet::named(conn, of, silence).await? {
+                Ok(named) => match named.refusal(of.0, of.1).filter(|_| may_start) {
+                    Some(refusal) => return Ok(Known::No(PlanError(refusal))),
+                    None => Some(named),
+                },
+                Err(error) => return Ok(Known::No(error)),
             }
-        },
+        }
     };
     let members = store::fleet::members(group, hosts);
-    let new = match announce(conn, row, group, members.len(), silence).await? {
+    let new = match announce(conn, row, group, (members.len(), may_start), silence).await? {
         Ok(new) => new,
         Err(error) => return Ok(Known::No(error)),
     };
     let mut fleet = Fleet { members, new, router: None };
     let Some(beside) = beside else { return Ok(Known::Fleet(Box::new(fleet))) };
     fleet.router = store::fleet::router(spec, beside.agent, &fleet.members);
-    // A silent one is said by the engine, in its own words.
-    if !may_start || !beside.alive {
+    if !may_start {
         return Ok(Known::Fleet(Box::new(fleet)));
     }
     let survey = Survey { engine, row, group, agent: beside.agent };
@@ -98,7 +95,7 @@ async fn announce(
     conn: &mut PgConnection,
     row: &Row,
     group: &groups::Row,
-    members: usize,
+    (members, may_start): (usize, bool),
     silence: Millis,
 ) -> Result<Result<Vec<(AgentId, String)>, PlanError>> {
     let spec = &group.spec.0;
@@ -108,14 +105,19 @@ async fn announce(
     };
     let mut known = instances::announced(conn, row.id()).await?;
     let Provider::Docker(docker) = &made_of.provider;
+    let of = ("instances", docker.agent.as_str());
+    let named = match store::fleet::named(conn, of, silence).await? {
+        Ok(named) => named,
+        Err(error) => return Ok(Err(error)),
+    };
+    if let Some(refusal) = named.refusal(of.0, of.1).filter(|_| may_start) {
+        return Ok(Err(PlanError(refusal)));
+    }
     if known.len() < wanted {
-        let Some((provider, ..)) = agents::by_name(conn, &docker.agent, silence).await? else {
-            return Ok(Err(store::fleet::no_agent("instances", &docker.agent)));
-        };
         for number in known.len() + 1..=wanted {
             let name = instance_name(&spec.name, row.id(), number);
             let of = (group.id, row.id());
-            let id = instances::announce(conn, of, &name, &made_of.tags, provider).await?;
+            let id = instances::announce(conn, of, &name, &made_of.tags, named.agent).await?;
             known.push((id, name));
         }
     }

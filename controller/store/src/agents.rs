@@ -271,7 +271,8 @@ pub async fn note_condition(
 /// Every agent that was not revoked, by role and name.
 pub async fn list(conn: &mut PgConnection, lease: Millis) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as(
-        "select id, name, role, tags, version, state, unfit, address, installed,
+        "select id, name, role, tags, version, state, unfit,
+                coalesce(made_address, address) as address, installed,
                 ms(seen_at) as seen_at, ms(joined_at) as joined_at,
                 seen_at > now() - $1 * interval '1 millisecond' as alive
          from agents where state in ('active', 'drained') order by role, name",
@@ -281,17 +282,20 @@ pub async fn list(conn: &mut PgConnection, lease: Millis) -> sqlx::Result<Vec<Ro
     .await
 }
 
-/// Addresses as they were seen when these agents joined; those without one are left out.
+/// Where these agents are: by the word of whoever made the host, else as was seen when they joined, which
+/// behind a NAT is the NAT's address. Those without one are left out.
 pub async fn addresses(
     conn: &mut PgConnection,
     agents: &[AgentId],
 ) -> sqlx::Result<BTreeMap<AgentId, String>> {
     let ids: Vec<i64> = agents.iter().map(|id| id.0).collect();
-    let rows: Vec<(i64, String)> =
-        sqlx::query_as("select id, address from agents where id = any($1) and address is not null")
-            .bind(ids)
-            .fetch_all(conn)
-            .await?;
+    let rows: Vec<(i64, String)> = sqlx::query_as(
+        "select id, coalesce(made_address, address) from agents
+             where id = any($1) and coalesce(made_address, address) is not null",
+    )
+    .bind(ids)
+    .fetch_all(conn)
+    .await?;
     Ok(rows.into_iter().map(|(id, address)| (AgentId(id), address)).collect())
 }
 
@@ -310,6 +314,14 @@ pub async fn by_name(
     .fetch_optional(conn)
     .await?;
     Ok(row.map(|(id, alive, seen)| (AgentId(id), alive, Timestamp(seen))))
+}
+
+/// Whether somebody took it out of service.
+pub async fn is_drained(conn: &mut PgConnection, agent: AgentId) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select from agents where id = $1 and state = 'drained')")
+        .bind(agent.0)
+        .fetch_one(conn)
+        .await
 }
 
 /// How long ago the newest word of any agent was; nothing when there are none.

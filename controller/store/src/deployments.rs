@@ -191,8 +191,8 @@ pub async fn unfinished(
     Ok(rows.into_iter().map(|(id, status)| (DeploymentId(id), status)).collect())
 }
 
-/// Deployments that wait for work on a host that is not among these agents: they must hear that it
-/// fell silent.
+/// Deployments that wait for work on a host, or at a balancer, whose agent is not among these: they must
+/// hear that it fell silent.
 pub async fn waiting_for_others(
     conn: &mut PgConnection,
     alive: &[i64],
@@ -200,8 +200,10 @@ pub async fn waiting_for_others(
     let ids: Vec<i64> = sqlx::query_scalar(
         "select id from deployments
          where status in ('running', 'failing', 'rolling-back') and stuck is null
-           and exists (select from jsonb_each(state->'hosts') as host
-                       where jsonb_typeof(host.value->'work') = 'object' and host.key::bigint <> all($1))",
+           and (exists (select from jsonb_each(state->'hosts') as host
+                        where jsonb_typeof(host.value->'work') = 'object' and host.key::bigint <> all($1))
+                or (jsonb_array_length(state->'routes') > 0
+                    and (plan->'router'->>'agent')::bigint <> all($1)))",
     )
     .bind(alive)
     .fetch_all(conn)

@@ -1,5 +1,6 @@
 //! Rows as what plans are made of: the same for the engine and for those who only want to see a plan.
 
+use crate::agents;
 use crate::groups::{HostRow, Row};
 use ::pipelines::deploy::strategy::{self, Member, PlanError};
 use ::pipelines::deploy::{Lane, PlanRouter};
@@ -7,6 +8,7 @@ use ::pipelines::ids::AgentId;
 use ::pipelines::protocol::task::Purpose;
 use ::pipelines::spec::group::Group;
 use ::pipelines::time::Millis;
+use sqlx::PgConnection;
 use std::collections::BTreeMap;
 
 /// The balancer's own check is given at least this long.
@@ -78,11 +80,45 @@ pub fn new_hosts(spec: &Group, purpose: Purpose, members: usize) -> usize {
     }
 }
 
-/// The group's `key` names an agent that there is not.
-#[must_use]
-pub fn no_agent(key: &str, name: &str) -> PlanError {
-    PlanError(format!(
-        "`{key}` names the agent {name}, and there is none of that name; join one there, or correct the \
-         group"
-    ))
+/// An agent that a group names, at a balancer or where hosts are made.
+pub struct Named {
+    pub agent: AgentId,
+    pub alive: bool,
+    drained: bool,
+}
+
+/// The agent that the group's `key` names. Err: there is none of that name that takes part.
+pub async fn named(
+    conn: &mut PgConnection,
+    (key, name): (&str, &str),
+    silence: Millis,
+) -> sqlx::Result<Result<Named, PlanError>> {
+    let Some((agent, alive, _)) = agents::by_name(conn, name, silence).await? else {
+        let text = format!(
+            "`{key}` names the agent {name}, and there is none of that name; join one there, or correct \
+             the group"
+        );
+        return Ok(Err(PlanError(text)));
+    };
+    let drained = agents::is_drained(conn, agent).await?;
+    Ok(Ok(Named { agent, alive, drained }))
+}
+
+impl Named {
+    /// Why nothing should begin that needs it.
+    #[must_use]
+    pub fn refusal(&self, key: &str, name: &str) -> Option<String> {
+        if self.drained {
+            return Some(format!(
+                "the agent {name}, which `{key}` names, is drained, so it is given nothing new; nothing was \
+                 touched. Put it back by 'pipectl agent undrain {name}', or name another one"
+            ));
+        }
+        (!self.alive).then(|| {
+            format!(
+                "the agent {name}, which `{key}` names, is silent; nothing was touched. Bring it back, or \
+                 name another one"
+            )
+        })
+    }
 }

@@ -116,7 +116,8 @@ pub async fn hosts(
                 group_hosts.serving, group_hosts.revision, group_hosts.good, group_traffic.lane,
                 coalesce(group_traffic.answers, false) as answers,
                 ms(group_traffic.updated_at) as lane_at,
-                agents.made_in is not distinct from $1 as instance, agents.address
+                agents.made_in is not distinct from $1 as instance,
+                coalesce(agents.made_address, agents.address) as address
          from agents
          left join group_hosts
            on group_hosts.agent_id = agents.id and group_hosts.group_id = $1

@@ -6,6 +6,7 @@ use ::pipelines::ids::{AgentId, DeploymentId};
 use ::pipelines::time::Millis;
 use sqlx::PgConnection;
 use sqlx::types::Json;
+use std::net::IpAddr;
 use uuid::Uuid;
 
 /// The hosts that were announced for a deployment, in the order they were.
@@ -82,6 +83,20 @@ pub async fn provider(conn: &mut PgConnection, host: AgentId) -> sqlx::Result<Op
             .fetch_optional(conn)
             .await?;
     Ok(id.flatten().map(AgentId))
+}
+
+/// Notes where a host is, by the word of whoever made it.
+pub async fn note_address(
+    conn: &mut PgConnection,
+    host: AgentId,
+    address: IpAddr,
+) -> sqlx::Result<()> {
+    sqlx::query("update agents set made_address = $2 where id = $1 and provider_id is not null")
+        .bind(host.0)
+        .bind(address.to_string())
+        .execute(conn)
+        .await
+        .map(|_| ())
 }
 
 /// It goes away: its agent is obeyed no longer and it is nobody's host. Without its traffic and what

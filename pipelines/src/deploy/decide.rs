@@ -62,8 +62,8 @@ fn next_deadline(plan: &Plan, state: &State, facts: &Facts, now: Timestamp) -> O
     let queued = state.phase == Phase::Queued;
     let closed = people::closed(plan, state, facts).filter(|_| queued);
     let opens = closed.and_then(|closed| closed.until);
-    let works = state.hosts.values().filter_map(|host| host.work.as_ref());
-    let works = works.map(|work| overdue_at(plan, work));
+    let works = state.hosts.iter().filter_map(|(id, host)| Some((id, host.work.as_ref()?)));
+    let works = works.filter_map(|(id, work)| overdue_at(plan, work, facts.places.get(id)));
     let routes = state.routes.iter().map(|route| route_overdue_at(plan, route));
     // What has passed decided nothing alone; something else has to happen as well.
     let times = works.chain(routes).chain(opens).chain(step_deadlines(plan, state));

@@ -115,6 +115,12 @@ pub enum RouteOutcome {
 pub struct Facts {
     /// The hosts', and the router's agent.
     pub hosts: BTreeMap<AgentId, HostFacts>,
+    /// Of the agent that makes the group's hosts, where one does.
+    #[serde(default)]
+    pub provider: Option<HostFacts>,
+    /// Where tasks stand at hosts' agents, where that is not simply that they run.
+    #[serde(default)]
+    pub places: BTreeMap<AgentId, Place>,
     /// The unfinished deployment that holds the group, if it is not this one: `d-7`.
     pub held_by: Option<String>,
     /// No deployment starts now, and why: a window, a freeze. Rollbacks start all the same, and so does
@@ -141,6 +147,15 @@ pub struct HostFacts {
     /// The agent's lease is valid.
     pub alive: bool,
     pub last_seen: Option<Timestamp>,
+}
+
+/// A host works on one task at a time: where this deployment's task stands at its agent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Since when its time counts: it began, or what was before it ended. None: since it was handed out.
+    pub counts_from: Option<Timestamp>,
+    /// What the host works on first: `deployment d-2 of group shop`. None: nothing.
+    pub behind: Option<String>,
 }
 
 /// Nothing starts before `until`; None where nobody knows.

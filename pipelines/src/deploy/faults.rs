@@ -18,7 +18,8 @@ pub(super) fn notice(turn: &mut Turn<'_>) {
     for index in 0..turn.plan.hosts.len() {
         let planned = &turn.plan.hosts[index];
         let Some(work) = turn.host(planned.id).work else { continue };
-        let overdue = !turn.facts.patient && turn.now >= overdue_at(turn.plan, &work);
+        let overdue_at = overdue_at(turn.plan, &work, turn.facts.places.get(&planned.id));
+        let overdue = !turn.facts.patient && overdue_at.is_some_and(|at| turn.now >= at);
         match work.stage {
             Stage::Leaving | Stage::Updating | Stage::Settling => {
                 if overdue || !turn.facts.is_alive(planned.id) {

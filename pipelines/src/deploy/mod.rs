@@ -31,7 +31,7 @@ mod waiting;
 
 pub use decide::{decide, step};
 pub use event::Closed;
-pub use event::{Event, Facts, HostFacts, HostOutcome, RouteOutcome, Unread};
+pub use event::{Event, Facts, HostFacts, HostOutcome, Place, RouteOutcome, Unread};
 pub use host::{App, Fault, Host, HostStatus, Lane, Stage, Work};
 pub use plan::{Enter, Plan, PlanHost, PlanRouter, Share, Step};
 pub use state::{Cause, Phase, State};

@@ -1,6 +1,6 @@
 //! One look at everything: what may be asked for now, and asking for it.
 
-use super::event::Facts;
+use super::event::{Facts, Place};
 use super::host::{App, Host, Lane, Stage, Work};
 use super::plan::{Plan, PlanHost};
 use super::share;
@@ -175,16 +175,23 @@ pub(super) fn available(plan: &Plan, state: &State, facts: &Facts) -> u32 {
     u32::try_from(serving.count()).unwrap_or(u32::MAX)
 }
 
-/// When work counts as overdue.
-pub(super) fn overdue_at(plan: &Plan, work: &Work) -> Timestamp {
-    let own = match work.stage {
-        Stage::Leaving | Stage::Updating | Stage::Settling => plan.host.timeout,
-        Stage::Draining | Stage::Entering => route_timeout(plan),
+/// When work counts as overdue; None while its host works on something else first, which has a time of
+/// its own.
+pub(super) fn overdue_at(plan: &Plan, work: &Work, place: Option<&Place>) -> Option<Timestamp> {
+    let (since, own) = match work.stage {
+        Stage::Leaving | Stage::Updating | Stage::Settling => {
+            if place.is_some_and(|place| place.behind.is_some()) {
+                return None;
+            }
+            let counts_from = place.and_then(|place| place.counts_from);
+            (counts_from.unwrap_or(work.since).max(work.since), plan.host.timeout)
+        }
+        Stage::Draining | Stage::Entering => (work.since, route_timeout(plan)),
         // Nobody else enforces this one.
-        Stage::Launching => return work.since + plan.host.join_timeout,
-        Stage::Dismissing => DISMISS_TIMEOUT,
+        Stage::Launching => return Some(work.since + plan.host.join_timeout),
+        Stage::Dismissing => (work.since, DISMISS_TIMEOUT),
     };
-    work.since + own + OVERDUE_GRACE
+    Some(since + own + OVERDUE_GRACE)
 }
 
 /// When an order to the balancer counts as overdue.

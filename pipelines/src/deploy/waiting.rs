@@ -26,8 +26,8 @@ pub fn waiting(plan: &Plan, state: &State, facts: &Facts) -> Vec<Waiting> {
         Phase::Running => in_step(plan, state, facts, &mut list),
         _ => {}
     }
-    hosts(plan, state, &mut list);
-    routes(plan, state, &mut list);
+    hosts(plan, state, facts, &mut list);
+    routes(plan, state, facts, &mut list);
     if list.is_empty() {
         let what = "the next look at its hosts".to_owned();
         add(&mut list, what, "the engine", state.step_since, None, false);
@@ -88,11 +88,16 @@ fn in_step(plan: &Plan, state: &State, facts: &Facts, list: &mut Vec<Waiting>) {
     }
 }
 
-fn hosts(plan: &Plan, state: &State, list: &mut Vec<Waiting>) {
+fn hosts(plan: &Plan, state: &State, facts: &Facts, list: &mut Vec<Waiting>) {
+    let provider_is_silent = facts.provider.is_some_and(|provider| !provider.alive);
     for (id, host) in state.working() {
         let Some(work) = &host.work else { continue };
         let name = plan.host_name(id);
+        let place = facts.places.get(&id);
+        let by_agent = matches!(work.stage, Stage::Leaving | Stage::Updating | Stage::Settling);
+        let behind = place.and_then(|place| place.behind.as_ref()).filter(|_| by_agent);
         let what = match (work.cancelling, work.purpose, work.stage) {
+            _ if let Some(first) = behind => format!("{name}, which is busy with {first}"),
             // Said with the order to the balancer.
             (_, _, Stage::Draining | Stage::Entering) => continue,
             (true, ..) => format!("{name} is stopping its work"),
@@ -105,18 +110,29 @@ fn hosts(plan: &Plan, state: &State, list: &mut Vec<Waiting>) {
             (_, _, Stage::Launching) => format!("{name} is being launched"),
             (_, _, Stage::Dismissing) => format!("{name} is being taken away"),
         };
-        add(list, what, &name, work.since, Some(overdue_at(plan, work)), false);
+        let by_provider = matches!(work.stage, Stage::Launching | Stage::Dismissing);
+        let what = if by_provider && provider_is_silent {
+            format!("{what}; the agent that does this is silent")
+        } else {
+            what
+        };
+        add(list, what, &name, work.since, overdue_at(plan, work, place), false);
     }
 }
 
-fn routes(plan: &Plan, state: &State, list: &mut Vec<Waiting>) {
+fn routes(plan: &Plan, state: &State, facts: &Facts, list: &mut Vec<Waiting>) {
     let Some(router) = &plan.router else { return };
+    let silent = if facts.is_alive(router.agent) { "" } else { "; the agent there is silent" };
     for route in &state.routes {
         let what = match route.orders.as_slice() {
             [(id, _)] => {
-                format!("{} is changing the traffic of {}", router.name, plan.host_name(*id))
+                let name = plan.host_name(*id);
+                format!("{} is changing the traffic of {name}{silent}", router.name)
             }
-            many => format!("{} is changing the traffic of {} hosts", router.name, many.len()),
+            many => {
+                let (name, count) = (&router.name, many.len());
+                format!("{name} is changing the traffic of {count} hosts{silent}")
+            }
         };
         let until = Some(route_overdue_at(plan, route));
         add(list, what, &router.name, route.since, until, false);

@@ -12,6 +12,14 @@ pub enum Answer {
     Routed(Routed),
     Counters(Counters),
     Measured(Measured),
+    Launched(Launched),
+}
+
+/// A host that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Launched {
+    /// Its IP address in the network it was put into, without a port. None: it has none of its own.
+    pub address: Option<String>,
 }
 
 /// How a measuring command ended.

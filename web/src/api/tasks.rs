@@ -15,6 +15,8 @@ pub struct TaskBody {
     agent: Option<String>,
     created_at: String,
     claimed_at: Option<String>,
+    /// Since when its host works on it: what it waited there for others is not its own time.
+    started_at: Option<String>,
     finished_at: Option<String>,
     error: Option<ErrorBody>,
     steps: Vec<StepBody>,
@@ -54,6 +56,7 @@ impl From<&Row> for TaskBody {
             agent: row.agent.clone(),
             created_at: shared::at(row.created_at),
             claimed_at: row.claimed_at.map(shared::at),
+            started_at: row.started_at.map(shared::at),
             finished_at: row.finished_at.map(shared::at),
             error: words::task::error(row).map(ErrorBody::from),
             steps: words::task::steps(row).iter().map(StepBody::from).collect(),

@@ -11,6 +11,8 @@ pub fn state(row: &Row) -> &'static str {
             Outcome::Cancelled { .. } => "cancelled",
         },
         (None, _, Some(_)) => "cancelled",
+        // Its host works on one task at a time, and this one may have to wait there.
+        (None, Some(_), None) if row.kind == "host" && row.started_at.is_none() => "queued",
         (None, Some(_), None) => "running",
         (None, None, None) => "queued",
     }

@@ -1,10 +1,12 @@
 //! Tasks: work handed to agents. A row is the order, its claim and its result in one.
 
 mod finish;
+mod place;
 mod question;
 mod queue;
 
 pub use finish::*;
+pub use place::places;
 pub use question::*;
 pub use queue::*;
 
@@ -35,7 +37,19 @@ pub struct Row {
     pub log_size: Option<i64>,
     pub created_at: i64,
     pub claimed_at: Option<i64>,
+    /// Its agent was heard to work on it; known of deployments' work on hosts.
+    pub started_at: Option<i64>,
     pub finished_at: Option<i64>,
+}
+
+/// What became of a report of progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noted {
+    Yes,
+    /// It is the first one of a task that had to wait for its turn; this deployment's deadlines move.
+    Begun(DeploymentId),
+    /// The task is not this agent's, or is over.
+    NotCurrent,
 }
 
 /// A task an agent should hold.
@@ -97,7 +111,7 @@ macro_rules! select {
             "select tasks.id, tasks.kind, run_id, action, deployment_id, attempt, agent_id,
                     agents.name as agent, host_id, cancel, progress, outcome, log_size,
                     ms(tasks.created_at) as created_at, ms(claimed_at) as claimed_at,
-                    ms(finished_at) as finished_at
+                    ms(started_at) as started_at, ms(finished_at) as finished_at
              from tasks left join agents on agents.id = agent_id ",
             $tail
         )
@@ -190,19 +204,25 @@ pub async fn note_progress(
     agent: AgentId,
     key: TaskKey,
     progress: &Progress,
-) -> sqlx::Result<bool> {
+) -> sqlx::Result<Noted> {
     sqlx::query("set local synchronous_commit = off").execute(&mut *conn).await?;
-    let done = sqlx::query(
-        "update tasks set progress = $4
-         where id = $1 and attempt = $2 and agent_id = $3 and finished_at is null",
+    let row: Option<Option<i64>> = sqlx::query_scalar(
+        "update tasks set progress = $4, started_at = coalesce(started_at, now())
+         where id = $1 and attempt = $2 and agent_id = $3 and finished_at is null
+         returning case when kind = 'host' and started_at = now()
+                         and started_at > claimed_at + interval '1 second' then deployment_id end",
     )
     .bind(key.task.0)
     .bind(i32::try_from(key.attempt).unwrap_or(i32::MAX))
     .bind(agent.0)
     .bind(Json(progress))
-    .execute(conn)
+    .fetch_optional(conn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(match row {
+        None => Noted::NotCurrent,
+        Some(None) => Noted::Yes,
+        Some(Some(deployment)) => Noted::Begun(DeploymentId(deployment)),
+    })
 }
 
 /// Builds nobody will end: held by an agent that is silent or revoked, or far over their time.

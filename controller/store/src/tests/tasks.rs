@@ -1,11 +1,14 @@
 //! Tasks: claimed once, finished once, by the agent that has them.
 
 use super::*;
+use crate::agents::Tags;
+use crate::deployments::Order;
 use crate::tasks::{self, Finish, New, Owner};
 use crate::{artifacts, runs};
-use ::pipelines::ids::{RunId, TaskId};
+use ::pipelines::deploy::Place;
+use ::pipelines::ids::{DeploymentId, RunId, TaskId};
 use ::pipelines::protocol::report::{Outcome, Progress};
-use ::pipelines::protocol::task::{Build, TaskKey, Work};
+use ::pipelines::protocol::task::{Build, Purpose, TaskKey, Work};
 
 fn build(run: RunId) -> Work {
     Work::Build(Build {
@@ -116,8 +119,14 @@ async fn a_task_is_finished_once_and_only_by_its_holder() {
     tasks::claim_builds(&mut conn, a, 1).await.unwrap();
     let key = tasks::held(&mut conn, a).await.unwrap()[0].task.key;
     let progress = Progress { steps: Vec::new() };
-    assert!(tasks::note_progress(&mut conn, a, key, &progress).await.unwrap());
-    assert!(!tasks::note_progress(&mut conn, b, key, &progress).await.unwrap());
+    assert_eq!(
+        tasks::note_progress(&mut conn, a, key, &progress).await.unwrap(),
+        tasks::Noted::Yes
+    );
+    assert_eq!(
+        tasks::note_progress(&mut conn, b, key, &progress).await.unwrap(),
+        tasks::Noted::NotCurrent
+    );
     let stale = TaskKey { attempt: 9, ..key };
     assert_eq!(tasks::finish(&mut conn, b, key, &done(), 0).await.unwrap(), Finish::NotCurrent);
     assert_eq!(tasks::finish(&mut conn, a, stale, &done(), 0).await.unwrap(), Finish::NotCurrent);
@@ -215,4 +224,75 @@ async fn a_question_is_answered_withdrawn_or_forgotten() {
     assert_eq!(tasks::forget_questions(&mut conn, Millis::ZERO, 1).await.unwrap(), 1, "so many");
     assert_eq!(tasks::forget_questions(&mut conn, Millis::ZERO, 10).await.unwrap(), 1);
     assert!(tasks::by_id(&mut conn, first).await.unwrap().is_none());
+}
+
+/// A deployment of a group of this name, with a task on this host.
+async fn on_host(conn: &mut PgConnection, group: &str, host: AgentId) -> (DeploymentId, TaskKey) {
+    let text = GROUP.replace("production", group);
+    let spec = ::pipelines::spec::group::parse(&text).value.unwrap();
+    crate::groups::put(conn, &text, &spec).await.unwrap();
+    let group = crate::groups::by_name(conn, group).await.unwrap().unwrap().id;
+    let (a, by) = (revision('a'), "ada");
+    let order = Order { group, revision: &a, purpose: Purpose::Forward, by, run: None };
+    let id = crate::deployments::create(conn, &order).await.unwrap().unwrap();
+    let work = build(RunId(1));
+    let timeout = Millis::from_minutes(1);
+    let new = New { work: &work, needs: Vec::new(), generation: 1, epoch: 1, timeout };
+    tasks::queue_order(conn, id, tasks::Order::Host(host), 1, &new).await.unwrap();
+    let key = tasks::held(conn, host).await.unwrap().last().unwrap().task.key;
+    (id, key)
+}
+
+#[tokio::test]
+async fn the_second_task_on_a_host_stands_behind_the_first() {
+    let db = database().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let (host, _) = join(&mut conn, Role::Deploy, "host-1").await;
+    let (first, first_key) = on_host(&mut conn, "one", host).await;
+    let (second, second_key) = on_host(&mut conn, "two", host).await;
+    let hosts = [host.0];
+    assert_eq!(tasks::places(&mut conn, first, &hosts).await.unwrap(), []);
+    let places = tasks::places(&mut conn, second, &hosts).await.unwrap();
+    let behind = Some(format!("deployment {first} of group one"));
+    assert_eq!(places, [(host, Place { counts_from: None, behind })]);
+    // The first ends: from then on the second's time counts, whether it was heard to begin or not.
+    tasks::finish(&mut conn, host, first_key, &done(), 0).await.unwrap();
+    let places = tasks::places(&mut conn, second, &hosts).await.unwrap();
+    assert!(places[0].1.counts_from.is_some() && places[0].1.behind.is_none(), "{places:?}");
+    sqlx::query("update tasks set claimed_at = claimed_at - interval '1 hour'")
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    let progress = Progress { steps: Vec::new() };
+    for noted in [tasks::Noted::Begun(second), tasks::Noted::Yes] {
+        let found = tasks::note_progress(&mut conn, host, second_key, &progress).await.unwrap();
+        assert_eq!(found, noted, "said once");
+    }
+    let row = tasks::by_id(&mut conn, second_key.task).await.unwrap().unwrap();
+    let places = tasks::places(&mut conn, second, &hosts).await.unwrap();
+    assert_eq!(places[0].1.counts_from.map(|at| at.0), row.started_at);
+}
+
+#[tokio::test]
+async fn a_host_that_was_made_is_where_its_maker_says() {
+    let db = database().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let (provider, _) = join(&mut conn, Role::Build, "builder").await;
+    let (other, _) = join(&mut conn, Role::Deploy, "host-1").await;
+    let (deployment, _) = on_host(&mut conn, "one", other).await;
+    let group: i64 = sqlx::query_scalar("select group_id from deployments where id = $1")
+        .bind(deployment.0)
+        .fetch_one(&mut *conn)
+        .await
+        .unwrap();
+    let tags = Tags::new();
+    let made =
+        crate::instances::announce(&mut conn, (group, deployment), "made", &tags, provider).await;
+    let made = made.unwrap();
+    for host in [made, other] {
+        crate::instances::note_address(&mut conn, host, [10, 0, 0, 7].into()).await.unwrap();
+    }
+    let addresses = crate::agents::addresses(&mut conn, &[made, other]).await.unwrap();
+    assert_eq!(addresses[&made], "10.0.0.7");
+    assert_ne!(addresses[&other], "10.0.0.7", "nobody made this one");
 }

@@ -164,6 +164,30 @@ fn a_silent_agent_counts_as_failed_and_nothing_hangs() {
 }
 
 #[test]
+fn a_host_that_is_busy_for_others_is_waited_for_and_its_time_counts_from_its_turn() {
+    let mut story = story(2, 1, Some("v1"));
+    let host = AgentId(1);
+    let behind = Some("deployment d-2 of group other".to_owned());
+    story.facts.places.insert(host, Place { counts_from: None, behind });
+    story.now = story.now + Millis(story.plan.host.timeout.0 * 20);
+    let decision = decide(&story.plan, &story.state, &story.facts, &Event::Tick, story.now);
+    assert_eq!(decision.state.phase, Phase::Running);
+    let waiting = decision.waiting.iter().find(|waiting| waiting.whom == "host-1").unwrap();
+    assert_eq!(waiting.what, "host-1, which is busy with deployment d-2 of group other");
+    assert_eq!(waiting.until, None, "nobody knows");
+    // Its turn has come, and with it its time.
+    let place = Place { counts_from: Some(story.now), behind: None };
+    story.facts.places.insert(host, place);
+    story.now = story.now + story.plan.host.timeout;
+    story.say(&Event::Tick);
+    assert_eq!(story.state.phase, Phase::Running);
+    story.now = story.now + Millis::from_minutes(2);
+    story.say(&Event::Tick);
+    assert_eq!(story.state.phase, Phase::RollingBack);
+    assert!(story.state.cause.unwrap().to_string().contains("did not end its work in time"));
+}
+
+#[test]
 fn a_silent_agent_is_found_before_anything_is_touched() {
     let plan = plan_for(&group(rolling(1), None), &fleet(3, Some("v1")), "v2");
     let mut facts = alive(&plan);

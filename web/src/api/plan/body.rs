@@ -96,7 +96,11 @@ impl PlanBody {
             application: plan.application.clone(),
             purpose: plan.purpose,
             revision: RevisionBody::from(&plan.revision),
-            refused: start.rejected.clone().or_else(|| outlook::refusal(plan, alive)),
+            refused: start
+                .rejected
+                .clone()
+                .or_else(|| outlook.refused.clone())
+                .or_else(|| outlook::refusal(plan, alive)),
             strategy: plan.strategy.clone(),
             capacity: outlook::capacity(&outlook.group.spec, plan),
             least_secs: outlook::least_time(plan).0 / 1000,

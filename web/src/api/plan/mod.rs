@@ -25,7 +25,7 @@ use pipelines::time::{Millis, Timestamp};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use store::groups::{self, HostRow};
-use store::{PgConnection, agents, deployments, fleet};
+use store::{PgConnection, deployments, fleet};
 
 #[derive(Deserialize)]
 pub struct Wanted {
@@ -48,6 +48,8 @@ pub struct Outlook {
     pub hosts: BTreeMap<AgentId, HostRow>,
     /// Agents that were heard within the lease: hosts, and the one beside the balancer.
     pub alive: BTreeSet<AgentId>,
+    /// An agent that the group names is not there to be given work, in words.
+    pub refused: Option<String>,
     /// Unfinished deployments of the group, with their status.
     pub others: Vec<(DeploymentId, String)>,
     /// Those of them whose place a newer one may take.
@@ -97,21 +99,22 @@ async fn look(
         }
     }
     let spec = &group.spec.0;
-    let mut router = None;
+    let (mut router, mut refused) = (None, None);
     if let Some(settings) = &spec.router {
-        let name = settings.balancer.agent();
-        let beside = agents::by_name(conn, name, silence).await?;
-        let (agent, is_alive, _) =
-            beside.ok_or_else(|| no_plan(&group.name, &fleet::no_agent("router", name)))?;
-        alive.extend(is_alive.then_some(agent));
-        router = fleet::router(spec, agent, &members);
+        let of = ("router", settings.balancer.agent());
+        let named = fleet::named(conn, of, silence).await?;
+        let named = named.map_err(|error| no_plan(&group.name, &error))?;
+        refused = named.refusal(of.0, of.1);
+        alive.extend(named.alive.then_some(named.agent));
+        router = fleet::router(spec, named.agent, &members);
     }
     let wanted = fleet::new_hosts(spec, purpose, members.len());
     if let Some(made_of) = spec.instances.as_ref().filter(|_| wanted > 0) {
         let Provider::Docker(docker) = &made_of.provider;
-        if agents::by_name(conn, &docker.agent, silence).await?.is_none() {
-            return Err(no_plan(&group.name, &fleet::no_agent("instances", &docker.agent)));
-        }
+        let of = ("instances", docker.agent.as_str());
+        let named = fleet::named(conn, of, silence).await?;
+        let named = named.map_err(|error| no_plan(&group.name, &error))?;
+        refused = refused.or_else(|| named.refusal(of.0, of.1));
     }
     // Nobody else has a number below zero.
     let new = (1_i64..).take(wanted).map(|n| (AgentId(-n), format!("new-{n}"))).collect();
@@ -124,7 +127,7 @@ async fn look(
     let monitors = monitors::listed(conn, &group).await?;
     let now = store::clock::now(conn).await?;
     let hosts = hosts.into_iter().map(|host| (AgentId(host.id), host)).collect();
-    Ok(Outlook { group, plan, hosts, alive, others, overtakable, monitors, now })
+    Ok(Outlook { group, plan, hosts, alive, refused, others, overtakable, monitors, now })
 }
 
 fn no_plan(group: &str, error: &PlanError) -> Error {
