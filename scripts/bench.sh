@@ -2,9 +2,10 @@
 # The figures, each as a ratio to a baseline that does the same by hand, both taken in turns in one run:
 # `make bench`. Not a test: nothing fails because it is slow.
 #
-#   scripts/bench.sh [lint] [idle] [push] [rolling] [rollback]      all of them without names
+#   scripts/bench.sh [lint] [idle] [push] [rolling] [rollback] [flip] [steps] [engine]      all without names
 #
 #   PAIRS=10           measurements of each side
+#   RUNS=5             of what takes long
 #   PROFILE=release    what is built
 #   HOSTS=10           hosts of the rolling deployment
 set -euo pipefail
@@ -15,6 +16,7 @@ keep=
 profile=${PROFILE:-release}
 host_count=${HOSTS:-10}
 pairs=${PAIRS:-10}
+runs=${RUNS:-5}
 work=$root/.bench
 # shellcheck source=scripts/lib.sh
 . "$here/lib.sh"
@@ -26,17 +28,33 @@ work=$root/.bench
 . "$here/bench/measure.sh"
 # shellcheck source=scripts/bench/figures.sh
 . "$here/bench/figures.sh"
+# shellcheck source=scripts/bench/peers.sh
+. "$here/bench/peers.sh"
+# shellcheck source=scripts/bench/hosts.sh
+. "$here/bench/hosts.sh"
+# shellcheck source=scripts/bench/engine.sh
+. "$here/bench/engine.sh"
+# shellcheck source=scripts/demo/balancer.sh
+. "$here/demo/balancer.sh"
+# shellcheck source=scripts/bench/traffic.sh
+. "$here/bench/traffic.sh"
+
+# Half of the hosts in each set; ssh and Python for the other programs.
+host_tags() { case ${1#host-} in *[13579]) echo set=blue ;; *) echo set=green ;; esac; }
+host_image() { "$here/host-image.sh" openssh-server python3; }
 
 unset DATABASE_URL PIPEYARD_URL PIPEYARD_TOKEN PIPEYARD_DATA PIPEYARD_LISTEN PIPEYARD_PUBLIC_URL
 fleet=
+all="lint engine idle push rolling rollback flip steps"
 for name in "$@"; do
     case $name in
-        lint) ;;
-        push | rolling | rollback | idle) fleet=yes ;;
-        *) fail "'$name' is not one of: lint idle push rolling rollback" ;;
+        lint | engine) ;;
+        push | rolling | rollback | idle | flip | steps) fleet=yes ;;
+        *) fail "'$name' is not one of: $all" ;;
     esac
 done
-[ $# -gt 0 ] || { fleet=yes && set -- lint idle push rolling rollback; }
+# shellcheck disable=SC2086 # a list of words
+[ $# -gt 0 ] || { fleet=yes && set -- $all; }
 
 end() {
     status=$?
@@ -56,6 +74,7 @@ remove_everything
 mkdir -p "$work/logs" "$work/run"
 # A figure of one program needs no hosts.
 if [ -n "$fleet" ]; then
+    "$here/setup.sh" balancer peers | indented
     prepare
     start_fleet
 else

@@ -70,6 +70,7 @@ mkdir -p "$work/logs" "$work/run"
 prepare
 start_fleet
 start_balancer
+build_instance_image
 tell_traffic_story
 write_env
 print_traffic_report

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the image of a demo or test host, with or without a registry, and prints its name.
 #
-#   scripts/host-image.sh
+#   scripts/host-image.sh [PACKAGE...]      packages make it another image, with these in it as well
 #
 # A host is a small Debian with what a deployed application needs (busybox: a web server and a client
 # in 0.8 MB), what an agent needs (acl), and what a host fetches things with (curl). The agent itself
@@ -24,7 +24,7 @@ suite_for_glibc() {
 }
 
 glibc=$(getconf GNU_LIBC_VERSION | cut -d' ' -f2)
-image=pipeyard-host:$(suite_for_glibc "$glibc")
+image=pipeyard-host$([ $# = 0 ] || printf -- "-%s" "$@"):$(suite_for_glibc "$glibc")
 # The name of the image is the only word on stdout.
-"$here/base-image.sh" "$image" acl busybox curl >&2
+"$here/base-image.sh" "$image" acl busybox curl "$@" >&2
 echo "$image"

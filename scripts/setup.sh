@@ -1,10 +1,10 @@
 #!/bin/sh
 # Installs what Pipeyard's demo and tests need on Debian or Ubuntu, and starts the Docker engine.
 #
-#   scripts/setup.sh [rust] [tools] [git] [postgres] [docker] [balancer] [browser] [lint]
+#   scripts/setup.sh [rust] [tools] [git] [postgres] [docker] [balancer] [browser] [lint] [peers]
 #
-# Without names: everything but the browser and what only 'make check' needs. What is there already is left alone; when all of it is,
-# nothing happens, quickly. Works as root or with sudo, and never asks.
+# Without names: everything but the browser, what only 'make check' needs, and the programs that 'make bench' measures
+# itself with. What is there already is left alone; when all of it is, nothing happens, quickly. Works as root or with sudo, and never asks.
 set -eu
 me=setup
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -15,6 +15,7 @@ docker_log=/var/log/pipeyard-dockerd.log
 docker_wait_secs=60
 # Debian asks this program whether an installed service may start.
 no_start=/usr/sbin/policy-rc.d
+mitogen=/usr/lib/python3/dist-packages/ansible_mitogen/plugins/strategy/mitogen_linear.py
 
 # Package names that are missing, one per line of the answer.
 missing_for() {
@@ -45,7 +46,12 @@ missing_for() {
             have chromium || have chromium-browser || have google-chrome || echo chromium
             ;;
         lint) have shellcheck || echo shellcheck ;;
-        *) fail "'$1' is not one of: rust tools git postgres docker balancer browser lint" ;;
+        peers)
+            have ssh || echo openssh-client
+            have ansible-playbook || echo ansible-core
+            [ -e "$mitogen" ] || echo ansible-mitogen
+            ;;
+        *) fail "'$1' is not one of: rust tools git postgres docker balancer browser lint peers" ;;
     esac
 }
 

@@ -16,23 +16,27 @@ machine() {
         "$(cut -d' ' -f1 /proc/loadavg)" "$fsync" "$profile"
 }
 
-# in_turns NAME: calls ours_NAME and base_NAME, $pairs times each; both print milliseconds. The first
-# pair warms caches and is not counted. Raw numbers stay in $work/pairs-NAME.
+# in_turns NAME TIMES PEER...: calls ours_NAME and PEER_NAME for each peer, TIMES times in turns; all print
+# milliseconds. The first round warms caches and is not counted. Raw numbers stay in $work/pairs-NAME-PEER.
 in_turns() {
-    local index ours base
-    for index in $(seq 0 "$pairs"); do
+    local index ours theirs peer line
+    for index in $(seq 0 "$2"); do
         ours=$("ours_$1" "$index")
-        base=$("base_$1" "$index")
-        [ "$index" = 0 ] || printf '%s %s\n' "$ours" "$base" >>"$work/pairs-$1"
-        printf '%s   %s: %s ms, by hand %s ms\n' "$(clock)" "$1" "$ours" "$base"
+        line="$1: $ours ms"
+        for peer in "${@:3}"; do
+            theirs=$("${peer}_$1" "$index")
+            [ "$index" = 0 ] || printf '%s %s\n' "$ours" "$theirs" >>"$work/pairs-$1-$peer"
+            line="$line, $peer $theirs ms"
+        done
+        printf '%s   %s\n' "$(clock)" "$line"
     done
 }
 
-# ratio_figure NAME WHAT BASELINE
+# ratio_figure NAME PEER WHAT BASELINE
 ratio_figure() {
     local ours base ratio low high
-    IFS=$'\t' read -r ours base ratio low high < <(awk -f "$here/bench/ratio.awk" "$work/pairs-$1")
-    figures+=("$2"$'\t'"$ours ms"$'\t'"$base ms, $3"$'\t'"$ratio ($low to $high)")
+    IFS=$'\t' read -r ours base ratio low high < <(awk -f "$here/bench/ratio.awk" "$work/pairs-$1-$2")
+    figures+=("$3"$'\t'"$ours ms"$'\t'"$base ms, $4"$'\t'"$ratio ($low to $high)")
 }
 # plain_figure WHAT VALUE GOAL
 plain_figure() { figures+=("$1"$'\t'"$2"$'\t'"$3"$'\t'); }
@@ -59,8 +63,8 @@ repository() {
     mkdir -p "$directory"
     cp -R "$here/bench/$2/." "$directory/"
     find "$directory" -type f -exec sed -i "${edits[@]}" {} +
-    [ ! -e "$directory/group.yml" ] || pipectl apply -f "$directory/group.yml" | indented
-    pipectl apply -f "$directory/pipeline.yml" | indented
+    [ ! -e "$directory/group.yml" ] || pipectl apply -f "$directory/group.yml" >/dev/null
+    pipectl apply -f "$directory/pipeline.yml" >/dev/null
     git_in "$1" init --quiet --initial-branch=main
     git_in "$1" remote add origin "http://git:$token@127.0.0.1:$port/git/$1.git"
 }

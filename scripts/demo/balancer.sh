@@ -27,13 +27,12 @@ frontend people
   default_backend shop
 backend shop
   balance roundrobin
-  option httpchk GET /version.txt
+  option httpchk GET ${balancer_check:-/version.txt}
 END
     background haproxy haproxy -W -f "$work/haproxy.cfg"
     background balancer "$bin/pipeyard-agent" run --state-dir "$work/balancer" --url "$url" \
         --join-token "$(join_token deploy 1 --tag role=balancer)" --name "$balancer"
     wait_until 30 balancer_is_there || unmet "an agent beside HAProxy within 30 s" "$(pipectl agents)"
-    build_instance_image
     seen "HAProxy waits for servers" "$(haproxy -v | head -n 1), its agent is connected"
 }
 balancer_is_there() {

@@ -34,6 +34,9 @@ host_url() { echo "http://$(host_address "$1"):8080/"; }
 answer() { curl -sf --noproxy '*' --max-time 2 "$(host_url "$1")" | head -n 1 || true; }
 on_host() { docker exec "$(container "$1")" "${@:2}"; }
 
+# A bench has other programs on its hosts.
+host_image() { "$here/host-image.sh"; }
+
 prepare() {
     step "installing what is missing"
     "$here/setup.sh" | indented
@@ -41,7 +44,7 @@ prepare() {
 
     step "building the programs ($profile) and, beside it, the images"
     # Neither needs the other, and one waits for the network while the other computes.
-    ("$here/base-image.sh" debian:bookworm-slim && "$here/host-image.sh" >"$work/run/host-image") \
+    ("$here/base-image.sh" debian:bookworm-slim && host_image >"$work/run/host-image") \
         >"$work/logs/images.log" 2>&1 &
     local images=$!
     building=$images
@@ -71,7 +74,7 @@ build_programs() {
     # Copies: a build during a kept demo must not change what runs, and hosts see nothing else.
     bin=$work/bin
     mkdir -p "$bin"
-    cp "$target/$directory"/{pipeyard-controller,pipeyard-agent,pipectl,pipeyard-load} "$bin/"
+    cp "$target/$directory"/{pipeyard-controller,pipeyard-agent,pipectl,pipeyard-load,pipeyard-swarm,pipeyard-engine} "$bin/"
     PATH="$bin:$PATH"
 }
 programs_version() { "$bin/pipectl" --version; }

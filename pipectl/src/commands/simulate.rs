@@ -2,13 +2,13 @@
 //! exit codes and JSON are a promise.
 
 use super::{Context, group_file};
-use crate::exit::{Exit, Result};
+use crate::exit::{Exit, Failure, Result};
 use clap::{Args, ValueEnum};
 use pipelines::deploy::Phase;
 use pipelines::sim::{self, Faults, Settings, Story};
 use serde_json::json;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Rehearse a group's strategy against a virtual fleet, with faults.
@@ -16,7 +16,8 @@ use std::time::Instant;
 #[command(after_help = "Examples:
   pipectl simulate --group group.yml
   pipectl simulate --group group.yml --hosts 30 --seeds 10000 --faults heavy
-  pipectl simulate --group group.yml --seed 42     tells what happened in that seed")]
+  pipectl simulate --group group.yml --seed 42     tells what happened in that seed
+  pipectl simulate --group group.yml --seed 42 --record seed-42.jsonl")]
 pub struct Arguments {
     /// The group file whose strategy is rehearsed.
     #[arg(long, value_name = "FILE")]
@@ -30,6 +31,10 @@ pub struct Arguments {
     /// This seed alone, with everything that happens in it.
     #[arg(long)]
     seed: Option<u64>,
+    /// Writes what the engine was told in the seed that is printed, the last deployment's: a script that can
+    /// be played again after any change.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// How much goes wrong.
     #[arg(long, value_enum, default_value_t = FaultsWord::Default)]
     faults: FaultsWord,
@@ -70,12 +75,27 @@ pub fn run(context: &Context<'_>, arguments: &Arguments) -> Result<Exit> {
     let seconds = start.elapsed().as_secs_f64();
     let told = arguments.seed.or_else(|| sum.violations.first().map(|(seed, _)| *seed));
     let told = told.map(|seed| (seed, sim::play(seed, &settings, true)));
+    if let (Some(path), Some((_, story))) = (&arguments.record, &told) {
+        record(path, story)?;
+    }
     if context.output.is_json() {
         context.output.json(&as_json(&sum, seeds.end - seeds.start, seconds));
     } else {
         print(context, &sum, seeds.end - seeds.start, seconds, told.as_ref());
     }
     Ok(if sum.violations.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+fn record(path: &Path, story: &Story) -> Result<()> {
+    let Some(script) = story.scripts.last() else { return Ok(()) };
+    let written =
+        script.write().map_err(std::io::Error::from).and_then(|text| std::fs::write(path, text));
+    written.map_err(|e| {
+        Failure::usage(
+            format!("cannot write {}: {e}", path.display()),
+            "name a file in a directory that is there",
+        )
+    })
 }
 
 /// On every core; the sum does not depend on how many there are.

@@ -13,11 +13,13 @@ mod fleet;
 mod people;
 mod play;
 mod scenario;
+mod script;
 mod settle;
 mod word;
 
 pub use dice::Dice;
 pub use faults::Faults;
+pub use script::{NoScript, Script};
 
 use crate::command::Command;
 use crate::deploy::{self, Event, Facts, Phase, Plan, State};
@@ -61,6 +63,8 @@ pub struct Story {
     pub violations: Vec<Violation>,
     /// What happened, a line each; kept only when asked for.
     pub lines: Vec<String>,
+    /// What the engine was told, a script for each deployment; kept only when asked for.
+    pub scripts: Vec<Script>,
 }
 
 /// Plays one seed. `tell`: keep the history, for people.

@@ -3,6 +3,7 @@
 use super::check::{self, Seen};
 use super::fleet::{Real, Router, Version, index_of};
 use super::scenario::{self, ROUTER, Scenario, revision, version_of};
+use super::script::{self, Script};
 use super::word::{Queue, Word};
 use super::{Dice, Faults, Settings, Story, Violation};
 use crate::command::Command;
@@ -203,6 +204,9 @@ impl<'s> Play<'s> {
         self.calm_at = self.now + self.dice.millis(10_000, 1_200_000);
         self.state = State::new(&plan, Timestamp(self.now));
         self.old = None;
+        if self.tell {
+            self.story.scripts.push(Script::new(&plan, self.now));
+        }
         self.plan = plan;
         let hosts = self.hosts.iter().enumerate().filter(|(_, real)| real.exists);
         let ids = hosts.map(|(index, real)| (AgentId(index as i64 + 1), real.connected));
@@ -277,6 +281,9 @@ impl<'s> Play<'s> {
         if let Some(log) = &mut self.log {
             log.push((event.clone(), self.facts.clone(), self.now));
         }
+        if let Some(script) = self.story.scripts.last_mut() {
+            script.hear(&event, &self.facts, self.now);
+        }
         self.tell_decision(&event, &before, &commands);
         for broken in check::decision(self, &before, &event, &commands) {
             self.story.violations.push(broken);
@@ -342,25 +349,15 @@ impl<'s> Play<'s> {
 
     pub fn tell(&mut self, line: impl FnOnce() -> String) {
         if self.tell {
-            let line = format!("{:>9} ms  {}", self.now, line());
-            self.story.lines.push(line);
+            self.story.lines.push(script::line_at(self.now, &line()));
         }
     }
 
     fn tell_decision(&mut self, event: &Event, before: &State, commands: &[Command]) {
-        if !self.tell {
-            return;
-        }
-        if *event != Event::Tick {
-            self.tell(|| format!("heard {event:?}"));
-        }
-        let (phase, step) = (self.state.phase, self.state.step);
-        if before.phase != phase || before.step != step {
-            let cause = self.state.cause.as_ref().map(ToString::to_string).unwrap_or_default();
-            self.tell(|| format!("{} step {step} {cause}", phase.as_str()));
-        }
-        for command in commands {
-            self.tell(|| format!("  → {command:?}"));
+        if self.tell {
+            for line in script::decision(event, before, &self.state, commands) {
+                self.tell(|| line);
+            }
         }
     }
 

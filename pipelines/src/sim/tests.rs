@@ -35,13 +35,22 @@ fn half_holds(faults: Faults, seeds: std::ops::Range<u64>) -> Ends {
         let Ok(story) = story else { panic!("seed {seed} panicked; the message is above") };
         if let Some(broken) = story.violations.first() {
             let told = play(seed, &settings, true);
-            panic!("seed {seed}: {broken:?}\n{}", told.lines.join("\n"));
+            let kept = keep_script(seed, &told);
+            panic!("seed {seed}: {broken:?}\n{}\n{kept}", told.lines.join("\n"));
         }
         for end in story.ends {
             *ends.entry(end.as_str()).or_default() += 1;
         }
     }
     ends
+}
+
+/// Next month the same seed is another story, so this one is kept.
+fn keep_script(seed: u64, told: &Story) -> String {
+    let Some(Ok(text)) = told.scripts.last().map(Script::write) else { return String::new() };
+    let path = std::env::temp_dir().join(format!("pipeyard-seed-{seed}.jsonl"));
+    std::fs::write(&path, text).expect("a script can be written");
+    format!("what the engine was told is in {}: see pipelines/tests/scripts.rs", path.display())
 }
 
 #[test]
