@@ -9,6 +9,7 @@ mod plans;
 pub mod sample;
 pub mod server;
 mod showcase;
+mod shown;
 mod stage;
 mod steering;
 mod streams;

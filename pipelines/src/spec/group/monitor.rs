@@ -3,7 +3,7 @@
 use crate::spec::codes;
 use crate::spec::decode::{Fields, Report};
 use crate::spec::group::metric::{self, Bounds};
-use crate::spec::group::{Metric, RouterMetric};
+use crate::spec::group::{Balancer, Metric, Router, RouterMetric};
 use crate::spec::print;
 use crate::spec::yaml::Node;
 use crate::time::Millis;
@@ -72,6 +72,15 @@ pub(super) enum Routed {
     /// By a balancer that counts nothing about its servers.
     Uncounted,
     Counted,
+}
+
+/// `said`: there is a router in the file; one that could not be read is one all the same.
+pub(super) fn routed(router: Option<&Router>, said: bool) -> Routed {
+    match router.map(|router| &router.balancer) {
+        None if !said => Routed::NoRouter,
+        Some(Balancer::Nginx { .. }) => Routed::Uncounted,
+        _ => Routed::Counted,
+    }
 }
 
 pub(super) fn read(report: &mut Report, node: &Node, routed: Routed) -> Vec<Monitor> {

@@ -3,8 +3,8 @@
 use crate::spec::appspec::FileExists;
 use crate::spec::decode::{self, Fields, Report};
 use crate::spec::group::{
-    Balancer, Group, HooksPolicy, KeepReleases, NewerDeployment, OfflineHosts, Router, SharedPath,
-    analysis, budget, check, hosts, instances, monitor, parts, router, storage, strategy,
+    Group, HooksPolicy, KeepReleases, NewerDeployment, OfflineHosts, SharedPath, analysis, budget,
+    check, hosts, instances, monitor, parts, router, storage, strategy,
 };
 use crate::spec::problem::Parsed;
 use crate::spec::{Kind, Window};
@@ -45,12 +45,7 @@ pub(crate) fn read(report: &mut Report, mut top: Fields<'_>) -> Option<Group> {
     let health = top.get("health").and_then(|node| parts::health(report, node));
     let tried = shape.as_ref().is_none_or(|shape| shape.strategy.tries());
     let router = top.get("router").and_then(|node| router::read(report, node, tried));
-    let routed = match &router {
-        // One that could not be read is one all the same.
-        None if check::said(&top, "router").is_none() => monitor::Routed::NoRouter,
-        Some(Router { balancer: Balancer::Nginx { .. }, .. }) => monitor::Routed::Uncounted,
-        _ => monitor::Routed::Counted,
-    };
+    let routed = monitor::routed(router.as_ref(), check::said(&top, "router").is_some());
     let monitors = top.get("monitors").map(|node| monitor::read(report, node, routed));
     let analysis = top.get_or_null("analysis").and_then(|node| analysis::read(report, node));
     let drain = top.get("drain").and_then(|node| parts::drain(report, node));
