@@ -109,16 +109,31 @@ fn refused(outcome: &Outcome) -> (ErrorCode, &str) {
 }
 
 #[tokio::test]
-async fn another_installations_host_of_the_same_name_is_never_touched() {
+async fn whoever_makes_a_host_says_where_it_is() {
     let host = Host::new();
-    let outcome = host.launch(1, "one").await;
-    // The controller is told where it is, not where its agent seems to come from.
+    // The usual image's own program ends at once, and with it the address is gone.
+    let lasting = format!("{}-lasting", host.name);
+    docker(&["create", "--name", &lasting, IMAGE]);
+    docker(&["commit", "--change", "CMD [\"sleep\", \"600\"]", &lasting, &lasting]);
+    docker(&["rm", &lasting]);
+    let mut order = host.order("one", "token1");
+    order.settings.image.clone_from(&lasting);
+    let outcome = instance::launch(&order, &host.ctx(1)).await;
+    let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+    let address = docker(&["inspect", "--format", format, &host.name]);
+    succeeded(&host.dismiss(2, "one").await);
+    docker(&["rmi", &lasting]);
     let Outcome::Succeeded { answer: Some(Answer::Launched(launched)), .. } = &outcome else {
         panic!("{outcome:?}")
     };
-    let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
-    let address = docker(&["inspect", "--format", format, &host.name]);
+    assert!(!address.trim().is_empty(), "it runs");
     assert_eq!(launched.address.as_deref(), Some(address.trim()));
+}
+
+#[tokio::test]
+async fn another_installations_host_of_the_same_name_is_never_touched() {
+    let host = Host::new();
+    succeeded(&host.launch(1, "one").await);
     let made = host.id();
     assert!(made.is_some());
     // The same group, host and deployment, as another controller numbers them.

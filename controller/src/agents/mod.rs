@@ -15,7 +15,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post, put};
 use pipelines::deploy::{self, HostOutcome, RouteOutcome};
-use pipelines::ids::TaskId;
+use pipelines::ids::{AgentId, TaskId};
 use pipelines::protocol::answer::Answer;
 use pipelines::protocol::report::Outcome;
 use pipelines::protocol::route::Traffic;
@@ -113,14 +113,7 @@ pub(crate) async fn tell_owner(
             Ok(inbox::post_deployment(conn, *deployment, &event).await?)
         }
         Owner::Instance { deployment, host } => {
-            if let Outcome::Succeeded { answer: Some(Answer::Launched(launched)), .. } = outcome
-                && let Some(address) = &launched.address
-            {
-                match address.parse() {
-                    Ok(address) => instances::note_address(conn, *host, address).await?,
-                    Err(_) => tracing::warn!(address, "a provider names what is no IP address"),
-                }
-            }
+            note_address(conn, *host, outcome).await?;
             let error = match outcome {
                 Outcome::Succeeded { .. } => None,
                 Outcome::Failed { error, .. } => Some(error.message.clone()),
@@ -137,6 +130,19 @@ pub(crate) async fn tell_owner(
             Ok(())
         }
     }
+}
+
+/// Where a host is that was made, if that is what the outcome says.
+async fn note_address(conn: &mut PgConnection, host: AgentId, outcome: &Outcome) -> Result<()> {
+    if let Outcome::Succeeded { answer: Some(Answer::Launched(launched)), .. } = outcome
+        && let Some(address) = &launched.address
+    {
+        match address.parse() {
+            Ok(address) => instances::note_address(conn, host, address).await?,
+            Err(_) => tracing::warn!(address, "a provider names what is no IP address"),
+        }
+    }
+    Ok(())
 }
 
 /// What the driver read back against what it was told: all of it, or all but servers that were to come

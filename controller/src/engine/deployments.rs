@@ -55,9 +55,7 @@ pub(super) async fn decide(
             planned(&row, &group, known, now)
         }
     };
-    agents_beside(conn, &plan, silence, &mut facts).await?;
-    let ids: Vec<i64> = plan.hosts.iter().map(|host| host.id.0).collect();
-    facts.places = tasks::places(conn, id, &ids).await?.into_iter().collect();
+    about_agents(conn, &plan, silence, &mut facts).await?;
     let of = (&group, &row);
     crate::monitors::facts::fill(conn, of, (&plan, &state), now, &mut facts).await?;
     let (before, mut commands, mut waiting) = (row.state.clone(), Vec::new(), Vec::new());
@@ -75,16 +73,8 @@ pub(super) async fn decide(
             history::append(conn, of, engine.epoch, event, status, &waiting).await?;
         }
     }
-    // What was let pass out of patience is looked at again when that is over.
-    let later = facts.patient.then(|| now + engine.lease.silent_for_max);
-    // Nor does it wait for ever for an answer that does not come.
-    let unread = facts.unread.as_ref().map(|_| now + ASK_AGAIN);
-    // Nor for a host that is busy: who keeps it busy tells only its own group.
-    let is_behind = facts.places.values().any(|place| place.behind.is_some());
-    let busy = (is_behind && state.hosts.values().any(|host| host.work.is_some()))
-        .then(|| now + ASK_AGAIN);
-    let later = later.into_iter().chain(unread).chain(busy);
-    let wake_at = wake_at(&commands, now).into_iter().chain(later).min();
+    let again = look_again_at(&facts, &state, engine.lease.silent_for_max, now);
+    let wake_at = wake_at(&commands, now).into_iter().chain(again).min();
     let save =
         Save { plan: &plan, state: &state, waiting: &waiting, wake_at, version: row.version };
     ensure!(deployments::save(conn, id, &save).await?, "{id} was changed by somebody else");
@@ -95,6 +85,23 @@ pub(super) async fn decide(
         perform(engine, conn, &subject, command, effects).await?;
     }
     Ok(())
+}
+
+/// When to look although nothing that was decided asks for it.
+fn look_again_at(
+    facts: &Facts,
+    state: &State,
+    patience: Millis,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    // What was let pass out of patience is looked at again when that is over.
+    let later = facts.patient.then(|| now + patience);
+    // An answer that does not come is not waited for for ever, and who keeps a host busy tells only its
+    // own group when that ends.
+    let is_behind = facts.places.values().any(|place| place.behind.is_some());
+    let is_busy = is_behind && state.hosts.values().any(|host| host.work.is_some());
+    let asked = (facts.unread.is_some() || is_busy).then(|| now + ASK_AGAIN);
+    later.into_iter().chain(asked).min()
 }
 
 /// The plan and state to decide on. While it is queued the plan follows the group and its fleet; it is
@@ -147,13 +154,16 @@ fn frozen(row: &Row) -> Option<(Plan, State)> {
     (state.0.phase != Phase::Queued).then(|| (plan.0.clone(), state.0.clone()))
 }
 
-/// The balancer's agent and that which makes hosts need not be hosts of the group.
-async fn agents_beside(
+/// Of the balancer's agent and that which makes hosts, which need not be hosts of the group; and where
+/// tasks stand at the hosts' own.
+async fn about_agents(
     conn: &mut PgConnection,
     plan: &Plan,
     silence: Millis,
     facts: &mut Facts,
 ) -> Result<()> {
+    let ids: Vec<i64> = plan.hosts.iter().map(|host| host.id.0).collect();
+    facts.places = tasks::places(conn, plan.deployment, &ids).await?.into_iter().collect();
     if let Some(router) = &plan.router
         && let Some((agent, alive, seen)) = agents::by_name(conn, &router.name, silence).await?
         && agent == router.agent

@@ -18,7 +18,8 @@ pub enum Answer {
 /// A host that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Launched {
-    /// Its IP address in the network it was put into, without a port. None: it has none of its own.
+    /// Its IP address in the network it was put into, without a port. None: it has none of its own,
+    /// or ended at once.
     pub address: Option<String>,
 }
 
