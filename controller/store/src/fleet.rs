@@ -34,6 +34,7 @@ pub fn members(group: &Row, hosts: &[HostRow]) -> Vec<Member> {
                 Some(lane) => lane.0,
                 None => Lane::Unknown,
             },
+            weight: host.weight.and_then(|weight| u16::try_from(weight).ok()),
             answers: host.serving.is_none() && host.answers,
             instance: host.instance,
         })
@@ -60,7 +61,8 @@ pub fn router(spec: &Group, agent: AgentId, members: &[Member]) -> Option<PlanRo
 fn usual_weight(members: &[Member]) -> u16 {
     let mut counts = BTreeMap::<u16, usize>::new();
     for member in members {
-        if let Lane::In { weight } = member.lane {
+        let serves = matches!(member.lane, Lane::In { .. });
+        if let Some(weight) = member.own_weight().filter(|_| serves) {
             *counts.entry(weight).or_default() += 1;
         }
     }

@@ -176,11 +176,10 @@ fn restore(turn: &mut Turn<'_>, planned: &PlanHost, moves: &mut Moves) -> Progre
             if host.is_in() {
                 return turn.settle(planned.id, Purpose::Rollback);
             }
-            moves.into.push((planned.id, turn.plan.equal_lane().order()));
+            moves.into.push((planned.id, turn.plan.own_traffic(planned.id)));
         }
         Lane::Unknown | Lane::Direct => return Progress::Done,
-        Lane::In { .. } if host.is_in() => moves.into.push((planned.id, planned.lane.order())),
-        Lane::In { .. } => moves.into.push((planned.id, turn.plan.equal_lane().order())),
+        Lane::In { .. } => moves.into.push((planned.id, planned.lane.order())),
         Lane::Out | Lane::Gone => moves.out.push((planned.id, Traffic::Out)),
     }
     Progress::Working

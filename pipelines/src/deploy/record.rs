@@ -228,7 +228,8 @@ fn routed(
             RouteOutcome::Applied | RouteOutcome::Partly { .. } => Lane::from(*traffic),
             RouteOutcome::Failed(_) | RouteOutcome::Cancelled => Lane::Unknown,
         };
-        commands.push(Command::RecordTraffic { host: *id, lane: host.lane });
+        let weight = plan.weight_of(*id);
+        commands.push(Command::RecordTraffic { host: *id, lane: host.lane, weight });
         if matches!(outcome, RouteOutcome::Applied | RouteOutcome::Partly { .. }) {
             // Out on the way to an update: the hook is the update's first part.
             let on_the_way = work.is_some_and(|work| work.stage == Stage::Draining);

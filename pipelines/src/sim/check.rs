@@ -336,6 +336,12 @@ pub fn the_end(play: &mut Play<'_>) -> Vec<Violation> {
                 "I10",
                 "success, but a host gets no traffic",
             );
+            let own = planned.weight.is_none() || real.weight == planned.weight;
+            found.must(
+                own || !routed || plan.router.is_none(),
+                "I7",
+                "success, but a host has not the weight it had",
+            );
         }
         if plan.router.is_some() && matches!(host.lane, Lane::In { .. } | Lane::Out) {
             let known = host.lane == lane_of(real);
@@ -373,7 +379,8 @@ fn rolled_back(
         let back = real.version == prior(planned) && real.sound;
         found.must(back, "I7", "rolled back, but a host does not run what it ran");
     }
-    if let (Lane::In { .. }, true) = (planned.lane, planned.serving) {
-        found.must(real.weight.is_some(), "I7", "rolled back, but a host has no traffic");
+    if let (Lane::In { weight }, true) = (planned.lane, planned.serving) {
+        let back = real.weight == Some(weight);
+        found.must(back, "I7", "rolled back, but a host does not have the traffic it had");
     }
 }

@@ -55,6 +55,7 @@ pub struct Known {
     pub serving: Option<Version>,
     pub good: Option<Version>,
     pub lane: Lane,
+    pub weight: Option<u16>,
     pub instance: bool,
     pub registered: bool,
 }
@@ -77,6 +78,7 @@ impl<'s> Play<'s> {
             serving: version(member),
             good: version(member),
             lane: member.lane,
+            weight: member.weight,
             instance: member.instance,
             registered: true,
         });
@@ -148,6 +150,7 @@ impl<'s> Play<'s> {
                 serving: None,
                 good: None,
                 lane: Lane::Gone,
+                weight: None,
                 instance: true,
                 registered: true,
             });
@@ -238,6 +241,7 @@ impl<'s> Play<'s> {
                 serving: known.serving.map(revision),
                 good: known.good.map(revision).or_else(|| base.clone()),
                 lane: if self.scenario.router.is_some() { known.lane } else { Lane::Direct },
+                weight: known.weight,
                 answers: false,
                 instance: known.instance,
             })

@@ -69,6 +69,8 @@ pub fn of_group(group: &Group, hosts: u32, dice: &mut Dice) -> Scenario {
         equal: u16::try_from(1 + dice.below(200)).unwrap_or(PlanRouter::EQUAL),
     });
     let zones = 1 + dice.below(4);
+    // Hosts of one kind, or of several.
+    let alike = dice.permille(600);
     let empty = dice.permille(50);
     let members = (1..=hosts)
         .map(|number| {
@@ -83,6 +85,7 @@ pub fn of_group(group: &Group, hosts: u32, dice: &mut Dice) -> Scenario {
             let idle = fixed_sets && set == "green";
             let lane = match (router.is_some(), serves && !idle) {
                 (false, _) => Lane::Direct,
+                (true, true) if !alike => Lane::In { weight: own_weight(dice) },
                 (true, true) => {
                     Lane::In { weight: router.as_ref().map_or(1, |router| router.equal) }
                 }
@@ -96,12 +99,20 @@ pub fn of_group(group: &Group, hosts: u32, dice: &mut Dice) -> Scenario {
                 serving: serves.then(|| revision(1)),
                 good: serves.then(|| revision(1)),
                 lane,
+                weight: None,
                 answers: false,
                 instance: group.instances.is_some() && dice.permille(500),
             }
         })
         .collect();
     Scenario { group: group.clone(), members, router }
+}
+
+/// Small, usual and large machines, and any other.
+fn own_weight(dice: &mut Dice) -> u16 {
+    let any = 1 + dice.below(256);
+    let weight = *dice.pick(&[50, 100, 200, any]).unwrap_or(&any);
+    u16::try_from(weight).unwrap_or(PlanRouter::EQUAL)
 }
 
 /// Tags that the group's blue and green selectors ask for, alternately.

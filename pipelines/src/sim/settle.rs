@@ -34,7 +34,10 @@ impl Play<'_> {
                         Serving::Unknown | Serving::Broken => None,
                     };
                 }
-                Command::RecordTraffic { host, lane } => self.database[index_of(host)].lane = lane,
+                Command::RecordTraffic { host, lane, weight } => {
+                    let known = &mut self.database[index_of(host)];
+                    (known.lane, known.weight) = (lane, Some(weight));
+                }
                 Command::RecordGood { hosts } => {
                     for host in hosts {
                         self.database[index_of(host)].good = Some(version_of(&self.plan.revision));

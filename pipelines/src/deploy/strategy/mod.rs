@@ -36,10 +36,23 @@ pub struct Member {
     pub good: Option<Revision>,
     /// What the router was last proved to send it; `Unknown` where nobody ever looked.
     pub lane: Lane,
+    /// The weight it was last known to serve with outside of shares.
+    pub weight: Option<u16>,
     /// The balancer finds it good and nothing is known against it: it serves, whoever installed it.
     pub answers: bool,
     /// It came from the group's provider.
     pub instance: bool,
+}
+
+impl Member {
+    /// What was noted, or else what the balancer sends it.
+    #[must_use]
+    pub fn own_weight(&self) -> Option<u16> {
+        self.weight.or(match self.lane {
+            Lane::In { weight } => Some(weight),
+            Lane::Direct | Lane::Out | Lane::Gone | Lane::Unknown => None,
+        })
+    }
 }
 
 /// Everything a plan is made of besides the group's settings.

@@ -36,6 +36,7 @@ const MUTANTS: &[(&str, Engine, &[&str])] = &[
     ("obeys a stale page", stale_page, &["approval"]),
     ("takes any word for the current one", any_attempt, &["I5", "I6", "I7", "I10", "I11", "I2"]),
     ("asks for no later look", no_wake, &["I20"]),
+    ("gives every host the same weight", one_weight, &["I7"]),
     ("sends traffic to what does not run", blind_traffic, &["I2", "I7", "I13", "I14", "I15"]),
 ];
 
@@ -278,6 +279,11 @@ fn any_attempt(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c:
 fn no_wake(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
     step(p, s, f, e, now, c);
     c.retain(|command| !matches!(command, Command::WakeAt { .. }));
+}
+
+fn one_weight(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    let alike = |plan: &mut Plan| plan.hosts.iter_mut().for_each(|host| host.weight = None);
+    with_plan(alike, (p, s, f), e, now, c);
 }
 
 fn blind_traffic(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
