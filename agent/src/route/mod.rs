@@ -1,7 +1,7 @@
 //! Traffic: driving the balancer on this agent's host.
 //!
 //! `order` checks what is wanted, `plan` turns it into steps or refuses it, `apply` does the steps
-//! and reads back, `kept` remembers them and `watch` tells them again to a balancer that was reloaded.
+//! and reads back (`prove` the first of them), `kept` remembers them and `watch` tells them again to a balancer that was reloaded.
 //! [`router::Router`] is what a driver must do; `haproxy` and `nginx` do it.
 
 mod apply;
@@ -11,6 +11,7 @@ mod kept;
 mod nginx;
 mod order;
 mod plan;
+mod prove;
 mod read_back;
 mod router;
 mod watch;
