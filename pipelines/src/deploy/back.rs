@@ -35,7 +35,7 @@ pub(super) fn tidy(turn: &mut Turn<'_>) {
     let switched = share::in_force(turn) == Some(Share::Percent(100));
     for planned in &turn.plan.hosts {
         // An order that is still on its way may yet be carried out.
-        if turn.state.routes.iter().any(|route| route.is_about(planned.id)) {
+        if stays(turn, planned) || turn.state.routes.iter().any(|route| route.is_about(planned.id)) {
             continue;
         }
         let host = turn.host(planned.id);
@@ -58,10 +58,12 @@ pub(super) fn tidy(turn: &mut Turn<'_>) {
 }
 
 pub(super) fn advance(turn: &mut Turn<'_>) {
-    let shares = turn.plan.is_weighted() && traffic_first(turn);
+    let halted = turn.state.halt.is_some();
+    let shares = !halted && turn.plan.is_weighted() && traffic_first(turn);
     if !shares {
         let mut moves = Moves::default();
-        let order = in_order(turn);
+        let mut order = in_order(turn);
+        order.retain(|planned| !stays(turn, planned));
         let mut pending = false;
         for planned in order.iter().filter(|planned| !planned.provisioned) {
             pending |= bring_back(turn, planned, &mut moves) != Progress::Done;
@@ -80,8 +82,8 @@ pub(super) fn advance(turn: &mut Turn<'_>) {
     // Nothing runs and nothing may be started: what is left stays as it is, and is said.
     let mut failed = false;
     for planned in &turn.plan.hosts {
-        if let Some(message) = left_over(turn, planned) {
-            turn.host_mut(planned.id).fault = Some(Fault::Stuck { message: message.to_owned() });
+        if let Some(message) = left_as_it_is(turn, planned) {
+            turn.host_mut(planned.id).fault = Some(Fault::Stuck { message });
         }
         failed |= matches!(turn.host(planned.id).fault, Some(Fault::Stuck { .. }));
     }
@@ -270,6 +272,33 @@ fn is_last(turn: &Turn<'_>, planned: &PlanHost) -> bool {
     let floor = turn.plan.limits.min_healthy.min(turn.plan.limits.rollback_min_healthy);
     let others = turn.plan.hosts.iter().any(|other| other.id != planned.id && serves(other));
     missed && floor > 0 && serves(planned) && !others
+}
+
+/// Whether a host is none of the way back's business any more: somebody halted that before it began here.
+/// One that has left traffic for it is brought to its end, since half-way is no place to stay.
+fn stays(turn: &Turn<'_>, planned: &PlanHost) -> bool {
+    let host = turn.host(planned.id);
+    let begun = host.left || host.unsettled || host.app == App::Restored;
+    turn.state.halt.is_some() && (planned.provisioned || !begun)
+}
+
+/// What is to be said of a host that is not as it was.
+fn left_as_it_is(turn: &Turn<'_>, planned: &PlanHost) -> Option<String> {
+    let said = left_over(turn, planned).map(str::to_owned);
+    let Some(halt) = turn.state.halt.as_ref().filter(|_| stays(turn, planned)) else { return said };
+    let host = turn.host(planned.id);
+    let remains = planned.provisioned && host.app != App::Absent && host.excluded.is_none();
+    if said.is_none() && !remains || matches!(host.fault, Some(Fault::Stuck { .. })) {
+        return None;
+    }
+    let runs = match (host.app, host.is_in() || host.lane == Lane::Direct) {
+        (App::New, true) => "it serves the new revision",
+        (App::New, false) => "it has the new revision and no traffic",
+        (App::Broken | App::Unknown, _) => "nobody knows what it runs",
+        (_, true) => "it serves what it did, with another share of the traffic",
+        (_, false) => "it has no traffic",
+    };
+    Some(format!("{runs}: {} halted the way back", halt.by))
 }
 
 /// Why a host that should have been brought back was not.

@@ -52,6 +52,7 @@ pub fn decision(
     alarms(play, &mut found);
     for command in commands {
         commanded(play, before, command, &mut found);
+        people::halted(before, command, &mut found);
     }
     width(&play.plan, &play.state, &mut found);
     if play.state.step != play.seen.entered.0 || before.phase == Phase::Queued {

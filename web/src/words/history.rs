@@ -59,6 +59,9 @@ fn deployment_event(event: &deploy::Event, plan: Option<&Plan>) -> Option<String
             }
         }
         deploy::Event::Abort { by, reason } => with_reason(format!("stopped by {by}"), reason),
+        deploy::Event::Halt { by, reason } => {
+            with_reason(format!("the way back halted by {by}"), reason)
+        }
         deploy::Event::Pause { by } => format!("paused by {by}"),
         deploy::Event::Resume { by } => format!("resumed by {by}"),
         deploy::Event::Supersede { by } => format!("overtaken by {by}"),

@@ -14,6 +14,8 @@ type Out<'a> = &'a mut Vec<Command>;
 /// What is wrong with it, it, and the rules by which it may be caught.
 const MUTANTS: &[(&str, Engine, &[&str])] = &[
     ("hears no abort", no_abort, &["I18"]),
+    ("hears no halt", no_halt, &["I18"]),
+    ("goes on after a halt", halts_not, &["I18"]),
     ("hears no pause", no_pause, &["I17"]),
     ("keeps no floor", no_floor, &["I1"]),
     ("keeps no zone", no_zones, &["I26"]),
@@ -37,7 +39,7 @@ const MUTANTS: &[(&str, Engine, &[&str])] = &[
     ("takes any word for the current one", any_attempt, &["I5", "I6", "I7", "I10", "I11", "I2"]),
     ("asks for no later look", no_wake, &["I20"]),
     ("gives every host the same weight", one_weight, &["I7"]),
-    ("sends traffic to what does not run", blind_traffic, &["I2", "I7", "I13", "I14", "I15"]),
+    ("sends traffic to what does not run", blind_traffic, &["I2", "I5", "I7", "I13", "I14", "I15"]),
 ];
 
 #[test]
@@ -94,6 +96,17 @@ fn with_facts(
 fn no_abort(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
     let deaf = if matches!(e, Event::Abort { .. }) { &Event::Tick } else { e };
     step(p, s, f, deaf, now, c);
+}
+
+fn no_halt(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    let deaf = if matches!(e, Event::Halt { .. }) { &Event::Tick } else { e };
+    step(p, s, f, deaf, now, c);
+}
+
+fn halts_not(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
+    let noted = s.halt.take();
+    step(p, s, f, e, now, c);
+    s.halt = noted.or(s.halt.take());
 }
 
 fn no_pause(p: &Plan, s: &mut State, f: &Facts, e: &Event, now: Timestamp, c: Out<'_>) {
