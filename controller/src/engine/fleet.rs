@@ -59,7 +59,7 @@ pub(super) async fn look(
         },
     };
     let members = store::fleet::members(group, hosts);
-    let new = match announce(conn, row, group, members.len(), silence).await? {
+    let new = match announce(conn, row, group, &members, silence).await? {
         Ok(new) => new,
         Err(error) => return Ok(Known::No(error)),
     };
@@ -98,7 +98,7 @@ async fn announce(
     conn: &mut PgConnection,
     row: &Row,
     group: &groups::Row,
-    members: usize,
+    members: &[Member],
     silence: Millis,
 ) -> Result<Result<Vec<(AgentId, String)>, PlanError>> {
     let spec = &group.spec.0;

@@ -72,10 +72,10 @@ fn usual_weight(members: &[Member]) -> u16 {
 
 /// How many hosts the strategy wants made besides these members.
 #[must_use]
-pub fn new_hosts(spec: &Group, purpose: Purpose, members: usize) -> usize {
+pub fn new_hosts(spec: &Group, purpose: Purpose, members: &[Member]) -> usize {
     match purpose {
         // Back to a revision that proved itself, on the hosts there are.
-        Purpose::Rollback if members > 0 => 0,
+        Purpose::Rollback if !members.is_empty() => 0,
         Purpose::Forward | Purpose::Rollback => strategy::new_hosts(spec, members) as usize,
     }
 }

@@ -250,7 +250,7 @@ fn canary_steps(dice: &mut Dice) -> Vec<CanaryStep> {
 /// The fleet with hosts to be made, as the controller would hand it to a strategy.
 #[must_use]
 pub fn fleet(scenario: &Scenario, members: Vec<Member>, first_new: i64) -> Fleet {
-    let wanted = crate::deploy::strategy::new_hosts(&scenario.group, members.len());
+    let wanted = crate::deploy::strategy::new_hosts(&scenario.group, &members);
     let new = (0..i64::from(wanted))
         .map(|number| (AgentId(first_new + number), format!("new-{}", first_new + number)));
     Fleet { new: new.collect(), members, router: scenario.router.clone() }

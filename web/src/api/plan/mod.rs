@@ -101,7 +101,7 @@ async fn look(
         alive.extend(is_alive.then_some(agent));
         router = fleet::router(spec, agent, &members);
     }
-    let wanted = fleet::new_hosts(spec, purpose, members.len());
+    let wanted = fleet::new_hosts(spec, purpose, &members);
     if let Some(made_of) = spec.instances.as_ref().filter(|_| wanted > 0) {
         let Provider::Docker(docker) = &made_of.provider;
         if agents::by_name(conn, &docker.agent, silence).await?.is_none() {
