@@ -169,7 +169,11 @@ impl<R: Router> Job<'_, R> {
     }
 
     /// Remembers what these servers are to get, for the balancer's next life.
-    pub(super) async fn keep(&mut self, wish: &Wish, which: impl Fn(&Wanted) -> bool) -> Result<(), Fault> {
+    pub(super) async fn keep(
+        &mut self,
+        wish: &Wish,
+        which: impl Fn(&Wanted) -> bool,
+    ) -> Result<(), Fault> {
         for wanted in wish.servers.iter().filter(|wanted| which(wanted)) {
             self.kept.note(wanted);
             // What is only told again may not have been possible; the watch looks by itself.

@@ -38,7 +38,10 @@ pub fn weights(percent: u32, new: &[u16], old: &[u16]) -> Weights {
         let (new, all) = sums(of);
         !is_more(percent, of) && new * 1000 >= u64::from(percent) * 9 * all
     };
-    options().find(close).or_else(|| options().find(|of| !is_more(percent, of))).unwrap_or_else(only_old)
+    options()
+        .find(close)
+        .or_else(|| options().find(|of| !is_more(percent, of)))
+        .unwrap_or_else(only_old)
 }
 
 /// The weight of all new hosts, and of everybody.
@@ -133,9 +136,8 @@ fn split_orders(
     new: &[AgentId],
     old: &[AgentId],
 ) -> Vec<(AgentId, Traffic)> {
-    let own = |side: &[AgentId]| -> Vec<u16> {
-        side.iter().map(|id| turn.plan.weight_of(*id)).collect()
-    };
+    let own =
+        |side: &[AgentId]| -> Vec<u16> { side.iter().map(|id| turn.plan.weight_of(*id)).collect() };
     let of = match share {
         Share::Equal => Weights { new: own(new), old: own(old) },
         Share::Percent(percent) => weights(percent, &own(new), &own(old)),

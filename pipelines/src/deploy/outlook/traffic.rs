@@ -39,7 +39,8 @@ fn after(plan: &Plan, share: Share, updated: &BTreeSet<AgentId>) -> Vec<(AgentId
     };
     let others = plan.hosts.iter().map(|host| host.id).filter(|id| !updated.contains(id));
     let old: Vec<AgentId> = others.filter(serves).collect();
-    let own = |side: &[AgentId]| -> Vec<u16> { side.iter().map(|id| plan.weight_of(*id)).collect() };
+    let own =
+        |side: &[AgentId]| -> Vec<u16> { side.iter().map(|id| plan.weight_of(*id)).collect() };
     let of = match share {
         Share::Equal => Weights { new: own(&new), old: own(&old) },
         Share::Percent(percent) => weights(percent, &own(&new), &own(&old)),
