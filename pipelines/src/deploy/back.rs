@@ -35,7 +35,8 @@ pub(super) fn tidy(turn: &mut Turn<'_>) {
     let switched = share::in_force(turn) == Some(Share::Percent(100));
     for planned in &turn.plan.hosts {
         // An order that is still on its way may yet be carried out.
-        if stays(turn, planned) || turn.state.routes.iter().any(|route| route.is_about(planned.id)) {
+        if stays(turn, planned) || turn.state.routes.iter().any(|route| route.is_about(planned.id))
+        {
             continue;
         }
         let host = turn.host(planned.id);
@@ -59,7 +60,10 @@ pub(super) fn tidy(turn: &mut Turn<'_>) {
 
 pub(super) fn advance(turn: &mut Turn<'_>) {
     let halted = turn.state.halt.is_some();
-    let shares = !halted && turn.plan.is_weighted() && traffic_first(turn);
+    // An order that failed half-way is told again all the same: nobody knows who has traffic.
+    let quiet = halted && turn.state.route_trouble.is_none();
+    let shares =
+        turn.plan.is_weighted() && if quiet { is_under_way(turn) } else { traffic_first(turn) };
     if !shares {
         let mut moves = Moves::default();
         let mut order = in_order(turn);
@@ -90,10 +94,15 @@ pub(super) fn advance(turn: &mut Turn<'_>) {
     turn.finish(if failed { Phase::RollbackFailed } else { Phase::RolledBack });
 }
 
+/// Whether shares are on their way back in one order: what is said meanwhile could contradict it.
+fn is_under_way(turn: &Turn<'_>) -> bool {
+    let together = |(id, _): &(AgentId, Traffic)| turn.host(*id).work.is_none();
+    turn.state.routes.iter().any(|route| route.orders.iter().any(together))
+}
+
 /// All shares back in one order. True while it is under way.
 fn traffic_first(turn: &mut Turn<'_>) -> bool {
-    let together = |(id, _): &(AgentId, Traffic)| turn.host(*id).work.is_none();
-    if turn.state.routes.iter().any(|route| route.orders.iter().any(together)) {
+    if is_under_way(turn) {
         return true;
     }
     let (mut back, mut out) = (Vec::new(), Vec::new());
@@ -150,6 +159,9 @@ fn bring_back(turn: &mut Turn<'_>, planned: &PlanHost, moves: &mut Moves) -> Pro
     }
     if planned.provisioned {
         return take_away(turn, planned, moves);
+    }
+    if turn.state.halt.is_some() && host.is_in() {
+        return settle_in_place(turn, planned);
     }
     match host.app {
         App::Absent => Progress::Done,
@@ -278,7 +290,8 @@ fn is_last(turn: &Turn<'_>, planned: &PlanHost) -> bool {
 /// One that has left traffic for it is brought to its end, since half-way is no place to stay.
 fn stays(turn: &Turn<'_>, planned: &PlanHost) -> bool {
     let host = turn.host(planned.id);
-    let begun = host.left || host.unsettled || host.app == App::Restored;
+    let left = (host.left || host.unsettled) && host.lane != Lane::Unknown;
+    let begun = left || host.app == App::Restored;
     turn.state.halt.is_some() && (planned.provisioned || !begun)
 }
 
@@ -312,6 +325,10 @@ fn left_over(turn: &Turn<'_>, planned: &PlanHost) -> Option<&'static str> {
         App::Absent | App::Before | App::Restored if host.is_where_it_was(planned) => None,
         App::Absent => None,
         App::Before | App::Restored if planned.lane == Lane::Unknown => None,
+        App::Before if !planned.serving && matches!(planned.lane, Lane::In { .. }) => Some(
+            "it had traffic, and its agent was silent when this began: nobody vouches for what it \
+             runs, so it has none now",
+        ),
         App::Before if !planned.serving => None,
         App::Before | App::Restored => Some("the router did not give it its traffic back"),
         // It was idle, and is idle again.

@@ -45,11 +45,16 @@ pub(super) fn heard(play: &Play<'_>, before: &State, event: &Event, found: &mut 
 pub(super) fn halted(state: &State, command: &Command, found: &mut Found) {
     let begun = |id: AgentId| {
         let host = &state.hosts[&id];
-        host.left || host.unsettled || host.app == App::Restored || host.work.is_some()
+        let ordered = state.routes.iter().any(|route| route.is_about(id));
+        let begun = host.left || host.unsettled || host.app == App::Restored;
+        begun || ordered || host.work.is_some()
     };
     let goes_on = match command {
         Command::StartHost { host, .. } => begun(*host),
-        Command::Route { orders, .. } => orders.iter().all(|(host, _)| begun(*host)),
+        // One that failed half-way is told again.
+        Command::Route { orders, .. } => {
+            state.route_trouble.is_some() || orders.iter().all(|(host, _)| begun(*host))
+        }
         Command::Dismiss { .. } | Command::Launch { .. } => false,
         _ => true,
     };
