@@ -16,6 +16,7 @@ mod scenario;
 mod settle;
 mod word;
 
+pub use check::RULES;
 pub use dice::Dice;
 pub use faults::Faults;
 

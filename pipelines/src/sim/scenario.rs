@@ -72,9 +72,13 @@ pub fn of_group(group: &Group, hosts: u32, dice: &mut Dice) -> Scenario {
     // Hosts of one kind, or of several.
     let alike = dice.permille(600);
     let empty = dice.permille(50);
+    // Somebody else installed what the balancer serves, on some hosts or on all.
+    let adopted = if router.is_some() && dice.permille(150) { 300 + dice.below(800) } else { 0 };
+    let adopted = u32::try_from(adopted).unwrap_or(0);
     let members = (1..=hosts)
         .map(|number| {
             let serves = !empty && !dice.permille(80);
+            let foreign = serves && dice.permille(adopted);
             let set = if number % 2 == 0 { "green" } else { "blue" };
             let zone = format!("z{}", u64::from(number) % zones);
             let mut tags: BTreeMap<String, String> = wanted_tags(group, number);
@@ -96,11 +100,11 @@ pub fn of_group(group: &Group, hosts: u32, dice: &mut Dice) -> Scenario {
                 name: format!("host-{number}"),
                 tags,
                 alive: true,
-                serving: serves.then(|| revision(1)),
-                good: serves.then(|| revision(1)),
+                serving: (serves && !foreign).then(|| revision(1)),
+                good: (serves && !foreign).then(|| revision(1)),
                 lane,
                 weight: None,
-                answers: false,
+                answers: foreign && matches!(lane, Lane::In { .. }),
                 instance: group.instances.is_some() && dice.permille(500),
             }
         })
@@ -169,6 +173,7 @@ pub fn random(dice: &mut Dice) -> Scenario {
     if dice.permille(200) {
         group.offline = OfflineHosts::Skip;
     }
+    group.keep_releases.count = 1 + u32::try_from(dice.below(3)).unwrap_or(0);
     if dice.permille(150) {
         group.rollback.on.clear();
     }
