@@ -81,10 +81,12 @@ pub enum Command {
         host: AgentId,
         serving: Serving,
     },
-    /// Note what traffic it was proved to get.
+    /// Note what traffic it was proved to get. `weight`: what it has when it serves like any other, which
+    /// is another one while shares are in force, and would be forgotten while it is out.
     RecordTraffic {
         host: AgentId,
         lane: Lane,
+        weight: u16,
     },
     /// The revision becomes these hosts' last good one and the group's base.
     RecordGood {

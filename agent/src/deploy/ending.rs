@@ -10,6 +10,7 @@ use super::release;
 use super::sources::Source;
 use super::steps::{ON_FAILURE, Work};
 use crate::context::{Cancel, Reason};
+use pipelines::deploy::retention::Keep;
 use pipelines::protocol::report::{ErrorCode, Outcome, Step, StepStatus, TaskError};
 use pipelines::protocol::task::Purpose;
 use pipelines::time::Millis;
@@ -161,7 +162,7 @@ impl Job<'_> {
             home.set_standing(&standing)?;
             let installed = home.manifest()?.map(|manifest| manifest.stand.digest);
             let wanted: Vec<_> = pinned.into_iter().chain(installed).collect();
-            let keep = release::Keep { number: keep.saturating_add(1), bytes };
+            let keep = Keep { number: keep.saturating_add(1), bytes };
             Ok(release::prune(&home, &standing, keep, &wanted))
         });
         let removed: std::io::Result<Vec<String>> = removed.await?;

@@ -7,6 +7,7 @@ use super::inventory::{self, Found};
 use crate::archive::{ArchiveError, Format, Modes, Rules, unpack};
 use crate::context::{ContentError, TaskContext};
 use crate::durable::{remove_if_there, remove_tree, sync_dir, sync_files};
+use pipelines::deploy::retention::{self, Keep};
 use pipelines::ids::Digest;
 use pipelines::protocol::report::ErrorCode;
 use pipelines::protocol::task::Artifact;
@@ -166,42 +167,14 @@ fn inner_directory(top: &Path) -> io::Result<Option<PathBuf>> {
     Ok(holds.then(|| only.path()))
 }
 
-/// How much may be kept.
-#[derive(Debug, Clone, Copy)]
-pub struct Keep {
-    /// Releases, the current one included.
-    pub number: u32,
-    /// Of all that are kept together.
-    pub bytes: Option<u64>,
-}
-
 /// Removes the releases nobody may want again. Never fails a deployment; says what it removed.
 /// Whatever the limits, the last good one and the wanted ones stay.
 pub fn prune(home: &Home, standing: &Standing, keep: Keep, wanted: &[Digest]) -> Vec<String> {
     let good = standing.good.iter().map(|stand| &stand.digest);
-    let mut kept: Vec<&Digest> = wanted.iter().chain(good).collect();
-    let recent = standing.history.iter().rev().take(keep.number.max(1) as usize);
-    match keep.bytes {
-        None => kept.extend(recent),
-        Some(bytes) => {
-            kept.sort();
-            kept.dedup();
-            let size = |digest: &&Digest| bytes_of(&home.release(digest));
-            let mut left = bytes.saturating_sub(kept.iter().map(size).sum());
-            for digest in recent {
-                if kept.contains(&digest) {
-                    continue;
-                }
-                match left.checked_sub(size(&digest)) {
-                    Some(rest) => left = rest,
-                    // An older one that is smaller would be a gap in the history.
-                    None => break,
-                }
-                kept.push(digest);
-            }
-        }
-    }
-    let kept: Vec<&str> = kept.into_iter().map(Digest::as_str).collect();
+    let fixed: Vec<Digest> = wanted.iter().chain(good).cloned().collect();
+    let size = |digest: &Digest| bytes_of(&home.release(digest));
+    let kept = retention::kept(&standing.history, &fixed, keep, size);
+    let kept: Vec<&str> = kept.iter().map(Digest::as_str).collect();
     let mut removed = Vec::new();
     let Ok(entries) = std::fs::read_dir(home.releases()) else { return removed };
     for entry in entries.flatten() {

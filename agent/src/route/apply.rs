@@ -5,11 +5,10 @@ use super::kept::Kept;
 use super::order::{Target, Wanted, Wish};
 use super::plan::Plan;
 use super::read_back::read_back;
-use super::router::{Change, Router, Seen, View};
+use super::router::{Change, Router, View};
 use crate::context::{Cancel, LogWriter};
-use pipelines::protocol::answer::{Check, Routed};
+use pipelines::protocol::answer::Routed;
 use pipelines::protocol::route::Traffic;
-use pipelines::time::Millis;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -114,70 +113,9 @@ impl<R: Router> Job<'_, R> {
     }
 
     /// A look at the same life of the balancer.
-    async fn look_again(&mut self) -> Result<View, Stop> {
+    pub(super) async fn look_again(&mut self) -> Result<View, Stop> {
         let view = self.router.look().await?;
         if view.life == self.life { Ok(view) } else { Err(Stop::Reloaded) }
-    }
-
-    /// Servers that are to come in prove themselves, or nothing changes. A partial wish goes on with
-    /// those that do, if any, and leaves out the others. What is only told again does as much as can be
-    /// done, and says afterwards what was missing.
-    async fn prove(&mut self, plan: &mut Plan, wish: &mut Wish) -> Result<Option<Fault>, Stop> {
-        match self.proven(&plan.prove).await {
-            Ok(red) if red.is_empty() => {
-                self.say(&format!("{} green", count(plan.prove.len()))).await;
-                Ok(None)
-            }
-            Ok(red) => {
-                let names: Vec<String> = red.iter().map(|seen| seen.name.clone()).collect();
-                let fault = too_late(&red, self.wish.ready);
-                let goes_on = self.wish.partial && red.len() < plan.prove.len();
-                if self.wish.strict && !goes_on {
-                    self.back_out(&plan.prove).await;
-                    return Err(fault.into());
-                }
-                self.back_out(&names).await;
-                plan.flip.retain(|change| !names.iter().any(|name| name == change.name()));
-                if !self.wish.strict {
-                    return Ok(Some(fault));
-                }
-                self.say(&format!("going on without: {}", fault.message)).await;
-                for wanted in wish.servers.iter_mut().filter(|w| names.contains(&w.name)) {
-                    wanted.traffic = Traffic::Out;
-                }
-                Ok(None)
-            }
-            // Another life knows nothing of what was begun in this one.
-            Err(Stop::Reloaded) => Err(Stop::Reloaded),
-            Err(stop @ (Stop::Fault(_) | Stop::Told)) => {
-                self.back_out(&plan.prove).await;
-                Err(stop)
-            }
-        }
-    }
-
-    /// Waits until the balancer's own check finds these good, which get no traffic meanwhile. Returns
-    /// those it did not, in the end.
-    async fn proven(&mut self, names: &[String]) -> Result<Vec<Seen>, Stop> {
-        let deadline = Instant::now() + self.wish.ready;
-        self.router.prove(names).await?;
-        loop {
-            let mut view = self.look_again().await?;
-            view.servers.retain(|seen| names.contains(&seen.name) && !seen.is_green());
-            if view.servers.is_empty() || Instant::now() >= deadline {
-                return Ok(view.servers);
-            }
-            self.pause(deadline).await?;
-        }
-    }
-
-    /// Servers that did not prove themselves must not be left where sticky clients reach them.
-    async fn back_out(&mut self, names: &[String]) {
-        let out: Vec<Change> =
-            names.iter().map(|name| Change::Out { name: name.clone() }).collect();
-        if let Err(fault) = self.router.shift(&out).await {
-            self.say(&format!("cannot take back what was begun: {}", fault.message)).await;
-        }
     }
 
     /// Takes out what goes out, lets open requests end, and cuts those that do not.
@@ -220,7 +158,7 @@ impl<R: Router> Job<'_, R> {
         }
     }
 
-    async fn pause(&self, deadline: Instant) -> Result<(), Stop> {
+    pub(super) async fn pause(&self, deadline: Instant) -> Result<(), Stop> {
         let wake = (Instant::now() + LOOK_EVERY).min(deadline);
         tokio::select! {
             () = self.cancel.cancelled() => Err(Stop::Told),
@@ -229,7 +167,11 @@ impl<R: Router> Job<'_, R> {
     }
 
     /// Remembers what these servers are to get, for the balancer's next life.
-    async fn keep(&mut self, wish: &Wish, which: impl Fn(&Wanted) -> bool) -> Result<(), Fault> {
+    pub(super) async fn keep(
+        &mut self,
+        wish: &Wish,
+        which: impl Fn(&Wanted) -> bool,
+    ) -> Result<(), Fault> {
         for wanted in wish.servers.iter().filter(|wanted| which(wanted)) {
             self.kept.note(wanted);
             // What is only told again may not have been possible; the watch looks by itself.
@@ -243,7 +185,7 @@ impl<R: Router> Job<'_, R> {
         self.kept.save(self.state).await.map_err(|e| Fault::disk(&e))
     }
 
-    pub async fn say(&self, line: &str) {
+    pub(super) async fn say(&self, line: &str) {
         match self.log {
             Some(log) => log.say(&format!("[router] {line}")).await,
             None => tracing::debug!(balancer = %self.target.key(), "{line}"),
@@ -251,28 +193,12 @@ impl<R: Router> Job<'_, R> {
     }
 }
 
-pub fn too_many_reloads() -> Fault {
+pub(super) fn too_many_reloads() -> Fault {
     Fault::router(format!(
         "the balancer was reloaded {RELOADS_MAX} times meanwhile: find out what reloads it, and deploy again"
     ))
 }
 
-fn count(servers: usize) -> String {
+pub(super) fn count(servers: usize) -> String {
     if servers == 1 { "1 server".to_owned() } else { format!("{servers} servers") }
-}
-
-fn too_late(red: &[Seen], ready: Duration) -> Fault {
-    let words: Vec<String> = red
-        .iter()
-        .map(|seen| match &seen.check {
-            Check::Down { reason } => format!("'{}' ({reason})", seen.name),
-            Check::Up | Check::None => format!("'{}'", seen.name),
-        })
-        .collect();
-    let ready = Millis(u64::try_from(ready.as_millis()).unwrap_or(u64::MAX));
-    Fault::router(format!(
-        "the balancer's own check of {} was not good within {ready}, so no traffic was given: look at what \
-         the application answers to it, from the balancer's host",
-        words.join(", ")
-    ))
 }

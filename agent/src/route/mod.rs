@@ -1,8 +1,8 @@
 //! Traffic: driving the balancer on this agent's host.
 //!
 //! `order` checks what is wanted, `plan` turns it into steps or refuses it, `apply` does the steps
-//! and reads back, `kept` remembers them and `watch` tells them again to a balancer that was reloaded.
-//! `cohort` sends some requests to servers of their own around that.
+//! and reads back (`prove` the first of them), `kept` remembers them and `watch` tells them again to a
+//! balancer that was reloaded. `cohort` sends some requests to servers of their own around that.
 //! [`router::Router`] is what a driver must do; `haproxy` and `nginx` do it.
 
 mod apply;
@@ -13,6 +13,7 @@ mod kept;
 mod nginx;
 mod order;
 mod plan;
+mod prove;
 mod read_back;
 mod router;
 mod watch;

@@ -57,7 +57,7 @@ pub(super) async fn look(
         }
     };
     let members = store::fleet::members(group, hosts);
-    let new = match announce(conn, row, group, (members.len(), may_start), silence).await? {
+    let new = match announce(conn, row, group, (&members, may_start), silence).await? {
         Ok(new) => new,
         Err(error) => return Ok(Known::No(error)),
     };
@@ -95,7 +95,7 @@ async fn announce(
     conn: &mut PgConnection,
     row: &Row,
     group: &groups::Row,
-    (members, may_start): (usize, bool),
+    (members, may_start): (&[Member], bool),
     silence: Millis,
 ) -> Result<Result<Vec<(AgentId, String)>, PlanError>> {
     let spec = &group.spec.0;

@@ -36,6 +36,7 @@ pub fn members(group: &Row, hosts: &[HostRow]) -> Vec<Member> {
                 Some(lane) => lane.0,
                 None => Lane::Unknown,
             },
+            weight: host.weight.and_then(|weight| u16::try_from(weight).ok()),
             answers: host.serving.is_none() && host.answers,
             instance: host.instance,
         })
@@ -62,7 +63,8 @@ pub fn router(spec: &Group, agent: AgentId, members: &[Member]) -> Option<PlanRo
 fn usual_weight(members: &[Member]) -> u16 {
     let mut counts = BTreeMap::<u16, usize>::new();
     for member in members {
-        if let Lane::In { weight } = member.lane {
+        let serves = matches!(member.lane, Lane::In { .. });
+        if let Some(weight) = member.own_weight().filter(|_| serves) {
             *counts.entry(weight).or_default() += 1;
         }
     }
@@ -72,10 +74,10 @@ fn usual_weight(members: &[Member]) -> u16 {
 
 /// How many hosts the strategy wants made besides these members.
 #[must_use]
-pub fn new_hosts(spec: &Group, purpose: Purpose, members: usize) -> usize {
+pub fn new_hosts(spec: &Group, purpose: Purpose, members: &[Member]) -> usize {
     match purpose {
         // Back to a revision that proved itself, on the hosts there are.
-        Purpose::Rollback if members > 0 => 0,
+        Purpose::Rollback if !members.is_empty() => 0,
         Purpose::Forward | Purpose::Rollback => strategy::new_hosts(spec, members) as usize,
     }
 }

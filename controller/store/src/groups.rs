@@ -37,6 +37,8 @@ pub struct HostRow {
     pub good: Option<Json<Revision>>,
     /// What the group's balancer was last proved to send it.
     pub lane: Option<Json<Lane>>,
+    /// The weight it serves with when no shares are in force.
+    pub weight: Option<i16>,
     /// The balancer found it good then, and nothing was deployed there by us since.
     pub answers: bool,
     /// When that was noted.
@@ -114,6 +116,7 @@ pub async fn hosts(
                 agents.seen_at > now() - $2 * interval '1 millisecond' as alive,
                 ms(agents.seen_at) as seen_at,
                 group_hosts.serving, group_hosts.revision, group_hosts.good, group_traffic.lane,
+                group_traffic.weight,
                 coalesce(group_traffic.answers, false) as answers,
                 ms(group_traffic.updated_at) as lane_at,
                 agents.made_in is not distinct from $1 as instance,
@@ -178,41 +181,53 @@ pub async fn serving_since(
     Ok(rows.into_iter().map(|(id, at)| (AgentId(id), Timestamp(at))).collect())
 }
 
-/// Notes what the balancer was proved to send a host.
+/// Notes what the balancer was proved to send a host; `weight`: what it serves with when no shares are
+/// in force, 1 to 256.
 pub async fn record_traffic(
     conn: &mut PgConnection,
     group: i64,
     host: AgentId,
-    lane: Lane,
+    (lane, weight): (Lane, u16),
 ) -> sqlx::Result<()> {
     sqlx::query(
-        "insert into group_traffic (group_id, agent_id, lane) values ($1, $2, $3)
+        "insert into group_traffic (group_id, agent_id, lane, weight) values ($1, $2, $3, $4)
          on conflict (group_id, agent_id)
-         do update set lane = excluded.lane, answers = false, updated_at = now()",
+         do update set lane = excluded.lane, weight = excluded.weight, answers = false,
+                       updated_at = now()",
     )
     .bind(group)
     .bind(host.0)
     .bind(Json(lane))
+    .bind(i16::try_from(weight).unwrap_or(i16::MAX))
     .execute(conn)
     .await
     .map(|_| ())
 }
 
-/// Notes what the balancer said of a host when it was asked; `answers`: it finds it good.
+/// Notes what the balancer said of a host when it was asked; `answers`: it finds it good. In traffic
+/// with another weight than we gave it, somebody else has set that, and ours counts no longer.
 pub async fn record_survey(
     conn: &mut PgConnection,
     group: i64,
     host: AgentId,
     (lane, answers): (Lane, bool),
 ) -> sqlx::Result<()> {
-    record_traffic(conn, group, host, lane).await?;
-    sqlx::query("update group_traffic set answers = $3 where group_id = $1 and agent_id = $2")
-        .bind(group)
-        .bind(host.0)
-        .bind(answers)
-        .execute(conn)
-        .await
-        .map(|_| ())
+    sqlx::query(
+        "insert into group_traffic (group_id, agent_id, lane, answers) values ($1, $2, $3, $4)
+         on conflict (group_id, agent_id)
+         do update set lane = excluded.lane, answers = excluded.answers, updated_at = now(),
+                       weight = case
+                           when excluded.lane ? 'in'
+                            and group_traffic.lane not in (excluded.lane, '\"unknown\"') then null
+                           else group_traffic.weight end",
+    )
+    .bind(group)
+    .bind(host.0)
+    .bind(Json(lane))
+    .bind(answers)
+    .execute(conn)
+    .await
+    .map(|_| ())
 }
 
 /// The revision proved good on every one of these hosts: it is what a later rollback returns to.

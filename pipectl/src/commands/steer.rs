@@ -12,10 +12,15 @@ use pipelines::ids::DeploymentId;
 use serde_json::{Value, json};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example: pipectl abort d-3 -m 'errors in the log'")]
+#[command(after_help = "Example: pipectl abort d-3 -m 'errors in the log'\n\
+    While it is turning back already, only --halt stops that as well: hosts on which the way back has begun \
+    come to its end, all others stay as they are, and each is named.")]
 pub struct Abort {
     /// A deployment: d-3; 'pipectl deployments' lists them.
     deployment: DeploymentId,
+    /// Stop it turning back: leave hosts as they are.
+    #[arg(long)]
+    halt: bool,
     /// Why.
     #[arg(long, short = 'm', default_value = "")]
     message: String,
@@ -83,8 +88,10 @@ pub struct Override {
 }
 
 pub async fn abort(context: &Context<'_>, wanted: Abort) -> Result<Exit> {
-    let (id, body) = (wanted.deployment, json!({"reason": wanted.message}));
-    steer(context, id, "abort", body, "asked to abort").await
+    let id = wanted.deployment;
+    let body = json!({"reason": wanted.message, "halt": wanted.halt});
+    let told = if wanted.halt { "asked to halt its way back" } else { "asked to abort" };
+    steer(context, id, "abort", body, told).await
 }
 
 pub async fn pause(context: &Context<'_>, wanted: Pause) -> Result<Exit> {

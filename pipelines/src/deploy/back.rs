@@ -35,7 +35,8 @@ pub(super) fn tidy(turn: &mut Turn<'_>) {
     let switched = share::in_force(turn) == Some(Share::Percent(100));
     for planned in &turn.plan.hosts {
         // An order that is still on its way may yet be carried out.
-        if turn.state.routes.iter().any(|route| route.is_about(planned.id)) {
+        if stays(turn, planned) || turn.state.routes.iter().any(|route| route.is_about(planned.id))
+        {
             continue;
         }
         let host = turn.host(planned.id);
@@ -58,10 +59,15 @@ pub(super) fn tidy(turn: &mut Turn<'_>) {
 }
 
 pub(super) fn advance(turn: &mut Turn<'_>) {
-    let shares = turn.plan.is_weighted() && traffic_first(turn);
+    let halted = turn.state.halt.is_some();
+    // An order that failed half-way is told again all the same: nobody knows who has traffic.
+    let quiet = halted && turn.state.route_trouble.is_none();
+    let shares =
+        turn.plan.is_weighted() && if quiet { is_under_way(turn) } else { traffic_first(turn) };
     if !shares {
         let mut moves = Moves::default();
-        let order = in_order(turn);
+        let mut order = in_order(turn);
+        order.retain(|planned| !stays(turn, planned));
         let mut pending = false;
         for planned in order.iter().filter(|planned| !planned.provisioned) {
             pending |= bring_back(turn, planned, &mut moves) != Progress::Done;
@@ -80,18 +86,23 @@ pub(super) fn advance(turn: &mut Turn<'_>) {
     // Nothing runs and nothing may be started: what is left stays as it is, and is said.
     let mut failed = false;
     for planned in &turn.plan.hosts {
-        if let Some(message) = left_over(turn, planned) {
-            turn.host_mut(planned.id).fault = Some(Fault::Stuck { message: message.to_owned() });
+        if let Some(message) = left_as_it_is(turn, planned) {
+            turn.host_mut(planned.id).fault = Some(Fault::Stuck { message });
         }
         failed |= matches!(turn.host(planned.id).fault, Some(Fault::Stuck { .. }));
     }
     turn.finish(if failed { Phase::RollbackFailed } else { Phase::RolledBack });
 }
 
+/// Whether shares are on their way back in one order: what is said meanwhile could contradict it.
+fn is_under_way(turn: &Turn<'_>) -> bool {
+    let together = |(id, _): &(AgentId, Traffic)| turn.host(*id).work.is_none();
+    turn.state.routes.iter().any(|route| route.orders.iter().any(together))
+}
+
 /// All shares back in one order. True while it is under way.
 fn traffic_first(turn: &mut Turn<'_>) -> bool {
-    let together = |(id, _): &(AgentId, Traffic)| turn.host(*id).work.is_none();
-    if turn.state.routes.iter().any(|route| route.orders.iter().any(together)) {
+    if is_under_way(turn) {
         return true;
     }
     let (mut back, mut out) = (Vec::new(), Vec::new());
@@ -149,6 +160,9 @@ fn bring_back(turn: &mut Turn<'_>, planned: &PlanHost, moves: &mut Moves) -> Pro
     if planned.provisioned {
         return take_away(turn, planned, moves);
     }
+    if turn.state.halt.is_some() && host.is_in() {
+        return settle_in_place(turn, planned);
+    }
     match host.app {
         App::Absent => Progress::Done,
         App::Before | App::Restored => restore(turn, planned, moves),
@@ -176,11 +190,10 @@ fn restore(turn: &mut Turn<'_>, planned: &PlanHost, moves: &mut Moves) -> Progre
             if host.is_in() {
                 return turn.settle(planned.id, Purpose::Rollback);
             }
-            moves.into.push((planned.id, turn.plan.equal_lane().order()));
+            moves.into.push((planned.id, turn.plan.own_traffic(planned.id)));
         }
         Lane::Unknown | Lane::Direct => return Progress::Done,
-        Lane::In { .. } if host.is_in() => moves.into.push((planned.id, planned.lane.order())),
-        Lane::In { .. } => moves.into.push((planned.id, turn.plan.equal_lane().order())),
+        Lane::In { .. } => moves.into.push((planned.id, planned.lane.order())),
         Lane::Out | Lane::Gone => moves.out.push((planned.id, Traffic::Out)),
     }
     Progress::Working
@@ -273,6 +286,34 @@ fn is_last(turn: &Turn<'_>, planned: &PlanHost) -> bool {
     missed && floor > 0 && serves(planned) && !others
 }
 
+/// Whether a host is none of the way back's business any more: somebody halted that before it began here.
+/// One that has left traffic for it is brought to its end, since half-way is no place to stay.
+fn stays(turn: &Turn<'_>, planned: &PlanHost) -> bool {
+    let host = turn.host(planned.id);
+    let left = (host.left || host.unsettled) && host.lane != Lane::Unknown;
+    let begun = left || host.app == App::Restored;
+    turn.state.halt.is_some() && (planned.provisioned || !begun)
+}
+
+/// What is to be said of a host that is not as it was.
+fn left_as_it_is(turn: &Turn<'_>, planned: &PlanHost) -> Option<String> {
+    let said = left_over(turn, planned).map(str::to_owned);
+    let Some(halt) = turn.state.halt.as_ref().filter(|_| stays(turn, planned)) else { return said };
+    let host = turn.host(planned.id);
+    let remains = planned.provisioned && host.app != App::Absent && host.excluded.is_none();
+    if said.is_none() && !remains || matches!(host.fault, Some(Fault::Stuck { .. })) {
+        return None;
+    }
+    let runs = match (host.app, host.is_in() || host.lane == Lane::Direct) {
+        (App::New, true) => "it serves the new revision",
+        (App::New, false) => "it has the new revision and no traffic",
+        (App::Broken | App::Unknown, _) => "nobody knows what it runs",
+        (_, true) => "it serves what it did, with another share of the traffic",
+        (_, false) => "it has no traffic",
+    };
+    Some(format!("{runs}: {} halted the way back", halt.by))
+}
+
 /// Why a host that should have been brought back was not.
 fn left_over(turn: &Turn<'_>, planned: &PlanHost) -> Option<&'static str> {
     let host: &Host = turn.host(planned.id);
@@ -284,6 +325,10 @@ fn left_over(turn: &Turn<'_>, planned: &PlanHost) -> Option<&'static str> {
         App::Absent | App::Before | App::Restored if host.is_where_it_was(planned) => None,
         App::Absent => None,
         App::Before | App::Restored if planned.lane == Lane::Unknown => None,
+        App::Before if !planned.serving && matches!(planned.lane, Lane::In { .. }) => Some(
+            "it had traffic, and its agent was silent when this began: nobody vouches for what it \
+             runs, so it has none now",
+        ),
         App::Before if !planned.serving => None,
         App::Before | App::Restored => Some("the router did not give it its traffic back"),
         // It was idle, and is idle again.

@@ -31,6 +31,12 @@ pub enum Event {
         by: String,
         reason: String,
     },
+    /// It turns back, and somebody wants that to stop as well: hosts on which the way back has begun are
+    /// brought to its end, all others stay as they are. Not a second `Abort`, which may be a doubled one.
+    Halt {
+        by: String,
+        reason: String,
+    },
     Pause {
         by: String,
         /// May be empty; it stands in the history.

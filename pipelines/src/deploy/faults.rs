@@ -106,7 +106,8 @@ fn notice_routes(turn: &mut Turn<'_>) {
                 Some(Purpose::Rollback) => Some(Fault::Stuck { message: error.message.clone() }),
                 None => host.fault.take(),
             };
-            turn.commands.push(Command::RecordTraffic { host: *id, lane: Lane::Unknown });
+            let weight = plan.weight_of(*id);
+            turn.commands.push(Command::RecordTraffic { host: *id, lane: Lane::Unknown, weight });
         }
         if together {
             let times = turn.state.route_trouble.as_ref().map_or(1, |trouble| trouble.times + 1);

@@ -213,7 +213,7 @@ fn install_one(
                 Progress::Working
             }
             _ => {
-                moves.into.push((id, turn.plan.equal_lane().order()));
+                moves.into.push((id, turn.plan.own_traffic(id)));
                 Progress::Working
             }
         };

@@ -243,9 +243,7 @@ fn is_back(planned: &PlanHost, host: &Host) -> bool {
     if host.excluded.is_some() || matches!(host.fault, Some(Fault::Stuck { .. })) {
         return host.excluded.is_some();
     }
-    let lane = host.is_where_it_was(planned)
-        || planned.lane == Lane::Unknown
-        || matches!((host.lane, planned.lane), (Lane::In { .. }, Lane::In { .. }));
+    let lane = host.is_where_it_was(planned) || planned.lane == Lane::Unknown;
     let idle = !planned.serving && host.lane == Lane::Out && planned.lane == Lane::Out;
     match host.app {
         App::Absent => planned.provisioned,

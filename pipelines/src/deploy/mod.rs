@@ -22,6 +22,7 @@ pub mod outlook;
 pub mod people;
 pub mod plan;
 mod record;
+pub mod retention;
 mod retire;
 pub mod share;
 pub mod state;

@@ -153,6 +153,24 @@ pub fn may_exclude(plan: &Plan, state: &State, id: AgentId) -> May {
     Ok(())
 }
 
+/// Stops the way back, and leaves hosts as they are.
+///
+/// # Errors
+/// When it does not turn back, or was told before.
+pub fn may_halt(state: &State) -> May {
+    match (&state.halt, state.phase) {
+        (Some(halt), _) => refused(
+            format!("was halted by {} already", halt.by),
+            "what is running on hosts comes to its end first: 'pipectl explain'",
+        ),
+        (None, Phase::Failing | Phase::RollingBack) => Ok(()),
+        (None, _) => refused(
+            "does not turn back, so there is no way back to halt",
+            "to stop it, abort it without --halt; the group's `rollback` says what happens then",
+        ),
+    }
+}
+
 /// Lets it start whatever the group's windows and freezes say.
 ///
 /// # Errors

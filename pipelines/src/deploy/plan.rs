@@ -2,6 +2,7 @@
 
 use super::host::Lane;
 use crate::ids::{AgentId, DeploymentId};
+use crate::protocol::route::Traffic;
 use crate::protocol::task::{Purpose, Revision};
 use crate::spec::appspec::FileExists;
 use crate::spec::group::{Health, HooksPolicy, Instances, Router};
@@ -44,6 +45,10 @@ pub struct PlanHost {
     pub serving: bool,
     /// Its traffic when the plan was made; `Direct` where the group has no router.
     pub lane: Lane,
+    /// The weight it serves with when no shares are in force, which it gets again in the end: 1 to 256.
+    /// None where it never had one.
+    #[serde(default)]
+    pub weight: Option<u16>,
     /// An instance of this deployment's own: made by it, and taken away by it when it fails.
     pub provisioned: bool,
     /// It comes from a provider, so it can be taken away.
@@ -92,7 +97,7 @@ pub enum Enter {
 pub enum Share {
     /// Of the traffic, to the hosts on the new revision; 100 takes the others out.
     Percent(u32),
-    /// As much for every host, whatever it runs.
+    /// Every host its own weight, whatever it runs.
     Equal,
 }
 
@@ -163,8 +168,8 @@ pub struct PlanRouter {
     pub drain: Millis,
     /// How long the balancer's own check may take.
     pub ready: Millis,
-    /// The weight of a host with as much traffic as any other: what most have now, so that one which
-    /// comes back among untouched ones gets no more than they do.
+    /// The weight of a host that has none of its own yet: what most have now, so that one which is new
+    /// among untouched ones gets no more than they do.
     pub equal: u16,
 }
 
@@ -222,10 +227,17 @@ impl Plan {
         }
     }
 
-    /// The lane of a host with as much traffic as any other.
+    /// The weight of a host that serves like any other: its own, or what most have. 1 to 256.
     #[must_use]
-    pub fn equal_lane(&self) -> Lane {
-        Lane::In { weight: self.router.as_ref().map_or(PlanRouter::EQUAL, |router| router.equal) }
+    pub fn weight_of(&self, id: AgentId) -> u16 {
+        let usual = || self.router.as_ref().map_or(PlanRouter::EQUAL, |router| router.equal);
+        self.host(id).and_then(|host| host.weight).unwrap_or_else(usual)
+    }
+
+    /// The traffic of a host that serves like any other.
+    #[must_use]
+    pub fn own_traffic(&self, id: AgentId) -> Traffic {
+        Traffic::In { weight: self.weight_of(id) }
     }
 
     /// Whether the balancer tells some requests from the others, and where to.

@@ -4,7 +4,7 @@ use super::event::{Event, Facts, HostOutcome, RouteOutcome};
 use super::host::{App, Excluded, Fault, Lane, Stage};
 use super::people::{self, Retry};
 use super::plan::{Plan, Step};
-use super::state::{Cause, Overridden, Pause, Phase, Promoted, RouteTrouble, State};
+use super::state::{Cause, Halt, Overridden, Pause, Phase, Promoted, RouteTrouble, State};
 use crate::command::{Command, Serving};
 use crate::ids::AgentId;
 use crate::protocol::report::{ErrorCode, TaskError};
@@ -30,6 +30,12 @@ pub(super) fn record(
         Event::Routed { attempt, outcome } => routed(plan, state, (*attempt, outcome), commands),
         Event::Instance { host, attempt, error } => {
             instance(state, (*host, *attempt), error.as_deref());
+        }
+        Event::Halt { by, reason } => {
+            if people::may_halt(state).is_ok() {
+                let (by, reason) = (by.clone(), reason.clone());
+                state.halt = Some(Halt { by, reason, at: now });
+            }
         }
         Event::Pause { by, .. } => {
             if state.paused.is_none() {
@@ -239,7 +245,8 @@ fn routed(
                 host.is_in() && route.cohort.contains(id)
             }
         };
-        commands.push(Command::RecordTraffic { host: *id, lane: host.lane });
+        let weight = plan.weight_of(*id);
+        commands.push(Command::RecordTraffic { host: *id, lane: host.lane, weight });
         if matches!(outcome, RouteOutcome::Applied | RouteOutcome::Partly { .. }) {
             // Out on the way to an update: the hook is the update's first part.
             let on_the_way = work.is_some_and(|work| work.stage == Stage::Draining);

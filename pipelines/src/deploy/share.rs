@@ -12,59 +12,66 @@ use crate::protocol::task::{Part, Purpose};
 /// What balancers take as a weight at most.
 const WEIGHT_MAX: u64 = 256;
 
-/// What each host of the two sides gets; 0 is out of traffic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What each host of the two sides gets, in the order in which they were named; 0 is out of traffic.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Weights {
-    pub new: u16,
-    /// So many of the new hosts; more of them would get more than their share even with weight 1.
-    pub reached: usize,
-    pub old: u16,
+    pub new: Vec<u16>,
+    pub old: Vec<u16>,
 }
 
-/// Weights so that `percent` of the traffic goes to `new` hosts and the rest to `old` ones. What cannot
-/// be met exactly errs on the side of the old hosts. `equal`: the weight where only one side is left.
+/// Weights so that `percent` of the traffic goes to the new hosts and the rest to the old ones, each host
+/// as much of its side's as its own weight is of its side's. What cannot be met exactly errs on the side
+/// of the old hosts. `new` and `old`: hosts' own weights, which they have where only one side is left.
 #[must_use]
-pub fn weights(percent: u32, new: usize, old: usize, equal: u16) -> Weights {
-    if percent == 0 || new == 0 {
-        return Weights { new: 0, reached: 0, old: equal };
+pub fn weights(percent: u32, new: &[u16], old: &[u16]) -> Weights {
+    let only_old = || Weights { new: vec![0; new.len()], old: old.to_vec() };
+    if percent == 0 || new.is_empty() {
+        return only_old();
     }
-    if percent >= 100 || old == 0 {
-        return Weights { new: equal, reached: new, old: 0 };
+    if percent >= 100 || old.is_empty() {
+        return Weights { new: new.to_vec(), old: vec![0; old.len()] };
     }
     // As many of them as can be given their share; with a small share of many hosts, rounding down to
     // whole weights would eat too much of it.
-    let options = || (1..=new).rev().map(|reached| split(percent, reached, old));
+    let options = || (1..=new.len()).rev().map(|reached| split(percent, new, reached, old));
     let close = |of: &Weights| {
-        let (new, all) = parts(of, old);
-        !is_more(percent, of, old) && new * 1000 >= u64::from(percent) * 9 * all
+        let (new, all) = sums(of);
+        !is_more(percent, of) && new * 1000 >= u64::from(percent) * 9 * all
     };
     options()
         .find(close)
-        .or_else(|| options().find(|of| !is_more(percent, of, old)))
-        .unwrap_or(Weights { new: 0, reached: 0, old: equal })
+        .or_else(|| options().find(|of| !is_more(percent, of)))
+        .unwrap_or_else(only_old)
 }
 
 /// The weight of all new hosts, and of everybody.
-fn parts(of: &Weights, old: usize) -> (u64, u64) {
-    let new = u64::from(of.new) * of.reached as u64;
-    (new, new + u64::from(of.old) * old as u64)
+fn sums(of: &Weights) -> (u64, u64) {
+    let sum = |side: &[u16]| side.iter().map(|weight| u64::from(*weight)).sum::<u64>();
+    (sum(&of.new), sum(&of.new) + sum(&of.old))
 }
 
-/// For exactly so many new hosts: new to old per host as `percent/new` to `(100 − percent)/old`, the new
-/// side rounded down and the old one up.
-fn split(percent: u32, new: usize, old: usize) -> Weights {
-    let left = u64::from(percent) * old as u64;
-    let right = u64::from(100 - percent) * new as u64;
-    let largest = left.max(right);
+/// For the first `reached` of the new hosts: the new side has `percent`, the old one the rest; new
+/// weights are rounded down and old ones up.
+fn split(percent: u32, new: &[u16], reached: usize, old: &[u16]) -> Weights {
+    let (new, rest) = new.split_at(reached);
+    let sum = |side: &[u16]| side.iter().map(|weight| u64::from(*weight)).sum::<u64>().max(1);
+    // A weight times its side's part is what it has of all the traffic, as a whole number.
+    let of_new = u64::from(percent) * sum(old);
+    let of_old = u64::from(100 - percent) * sum(new);
+    let largest = |side: &[u16], part: u64| {
+        side.iter().map(|weight| u64::from(*weight) * part).max().unwrap_or(0)
+    };
+    let most = largest(new, of_new).max(largest(old, of_old)).max(1);
     let weight = |value: u64| u16::try_from(value.clamp(1, WEIGHT_MAX)).unwrap_or(1);
-    let of_new = weight(left * WEIGHT_MAX / largest);
-    let of_old = weight((right * WEIGHT_MAX).div_ceil(largest));
-    Weights { new: of_new, reached: new, old: of_old }
+    let down = |own: &u16| weight(u64::from(*own) * of_new * WEIGHT_MAX / most);
+    let up = |own: &u16| weight((u64::from(*own) * of_old * WEIGHT_MAX).div_ceil(most));
+    let new = new.iter().map(down).chain(rest.iter().map(|_| 0)).collect();
+    Weights { new, old: old.iter().map(up).collect() }
 }
 
 /// Whether the new hosts would get more than `percent`.
-fn is_more(percent: u32, of: &Weights, old: usize) -> bool {
-    let (new, all) = parts(of, old);
+fn is_more(percent: u32, of: &Weights) -> bool {
+    let (new, all) = sums(of);
     new * 100 > u64::from(percent) * all
 }
 
@@ -129,22 +136,20 @@ fn split_orders(
     new: &[AgentId],
     old: &[AgentId],
 ) -> Vec<(AgentId, Traffic)> {
-    let Lane::In { weight: equal } = turn.plan.equal_lane() else { return Vec::new() };
+    let own =
+        |side: &[AgentId]| -> Vec<u16> { side.iter().map(|id| turn.plan.weight_of(*id)).collect() };
     let of = match share {
-        Share::Equal => Weights { new: equal, reached: new.len(), old: equal },
-        Share::Percent(percent) => weights(percent, new.len(), old.len(), equal),
+        Share::Equal => Weights { new: own(new), old: own(old) },
+        Share::Percent(percent) => weights(percent, &own(new), &own(old)),
     };
     let order = |weight: u16| if weight == 0 { Traffic::Out } else { Traffic::In { weight } };
-    let of_new = new
-        .iter()
-        .enumerate()
-        .map(|(index, id)| (*id, if index < of.reached { order(of.new) } else { Traffic::Out }));
-    let of_old = old.iter().map(|id| (*id, order(of.old)));
+    let hosts = new.iter().chain(old).copied();
+    let orders = hosts.zip(of.new.into_iter().chain(of.old).map(order));
     let differs = |(id, traffic): &(AgentId, Traffic)| {
         let host = turn.host(*id);
         host.lane != Lane::from(*traffic) || (host.is_in() && host.cohort != has_cohort(turn, *id))
     };
-    of_new.chain(of_old).filter(differs).collect()
+    orders.filter(differs).collect()
 }
 
 /// The last share that was made.
@@ -264,26 +269,41 @@ mod tests {
     use super::*;
 
     /// What the new hosts get of the traffic, in percent.
-    fn share_of(percent: u32, new: usize, old: usize) -> f64 {
-        let of = weights(percent, new, old, 100);
-        let (a, b) = (f64::from(of.new) * of.reached as f64, f64::from(of.old) * old as f64);
-        100.0 * a / (a + b)
+    fn share_of(of: &Weights) -> f64 {
+        let (new, all) = sums(of);
+        100.0 * new as f64 / all as f64
+    }
+
+    fn alike(percent: u32, new: usize, old: usize) -> Weights {
+        weights(percent, &vec![100; new], &vec![100; old])
+    }
+
+    fn of(new: &[(u16, usize)], old: &[(u16, usize)]) -> Weights {
+        let side = |side: &[(u16, usize)]| {
+            side.iter().flat_map(|(weight, hosts)| vec![*weight; *hosts]).collect()
+        };
+        Weights { new: side(new), old: side(old) }
     }
 
     #[test]
     fn weights_divide_by_the_number_of_hosts() {
-        let all = |new, reached, old| Weights { new, reached, old };
-        assert_eq!(weights(10, 1, 9, 100), all(256, 1, 256));
-        assert_eq!(weights(50, 1, 3, 100), all(256, 1, 86));
-        assert_eq!(weights(100, 2, 3, 100), all(100, 2, 0));
-        assert_eq!(weights(0, 2, 3, 100), all(0, 0, 100));
-        assert_eq!(weights(30, 2, 0, 100), all(100, 2, 0));
-        assert_eq!(weights(1, 20, 1, 100).reached, 2, "twenty with weight 1 would get 7 %");
-        assert_eq!(
-            weights(9, 13, 1, 100),
-            all(2, 12, 256),
-            "thirteen with weight 1 would get half of it"
-        );
+        assert_eq!(alike(10, 1, 9), of(&[(256, 1)], &[(256, 9)]));
+        assert_eq!(alike(50, 1, 3), of(&[(256, 1)], &[(86, 3)]));
+        assert_eq!(alike(100, 2, 3), of(&[(100, 2)], &[(0, 3)]));
+        assert_eq!(alike(0, 2, 3), of(&[(0, 2)], &[(100, 3)]));
+        assert_eq!(alike(30, 2, 0), of(&[(100, 2)], &[]));
+        let reached = alike(1, 20, 1).new.iter().filter(|weight| **weight > 0).count();
+        assert_eq!(reached, 2, "twenty with weight 1 would get 7 %");
+        let twelve = of(&[(2, 12), (0, 1)], &[(256, 1)]);
+        assert_eq!(alike(9, 13, 1), twelve, "thirteen with weight 1 would get half of it");
+    }
+
+    #[test]
+    fn hosts_keep_their_proportions_within_a_side() {
+        let unequal = weights(50, &[100], &[200, 100, 100]);
+        assert_eq!(unequal, of(&[(256, 1)], &[(128, 1), (64, 2)]));
+        let unequal = weights(20, &[50, 100], &[100, 200]);
+        assert_eq!(unequal, of(&[(32, 1), (64, 1)], &[(128, 1), (256, 1)]));
     }
 
     #[test]
@@ -291,13 +311,27 @@ mod tests {
         for new in 1..=40 {
             for old in 1..=40 {
                 for percent in 1..100 {
-                    let of = weights(percent, new, old, 100);
-                    assert!(of.new >= 1 && of.old >= 1 && of.new <= 256 && of.old <= 256);
-                    let share = share_of(percent, new, old);
-                    let asked = f64::from(percent);
+                    let of = alike(percent, new, old);
+                    assert!(of.new[0] >= 1 && of.old[0] >= 1, "{percent} {new} {old}");
+                    let (share, asked) = (share_of(&of), f64::from(percent));
                     assert!(share <= asked + 1e-9, "{percent} {new} {old}: {share}");
                     assert!(share > asked * 0.6 - 0.5, "{percent} {new} {old}: {share}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn so_it_is_with_hosts_of_any_weights() {
+        let sides: [&[u16]; 6] =
+            [&[1], &[256], &[1, 256], &[50, 100, 200], &[7; 11], &[1, 1, 1, 1, 255]];
+        for (new, old) in sides.iter().flat_map(|new| sides.iter().map(move |old| (new, old))) {
+            for percent in 1..100 {
+                let of = weights(percent, new, old);
+                assert!(of.new[0] >= 1, "{percent} {new:?} {old:?}");
+                assert!(of.old.iter().all(|weight| (1..=256).contains(weight)));
+                let share = share_of(&of);
+                assert!(share <= f64::from(percent) + 1e-9, "{percent} {new:?} {old:?}: {share}");
             }
         }
     }

@@ -37,6 +37,9 @@ pub struct State {
     /// Monitors that failed already when it started: they are not this deployment's doing until they
     /// were well once, and must not keep a mend from going out.
     pub ailing: Vec<String>,
+    /// Who stopped it turning back.
+    #[serde(default)]
+    pub halt: Option<Halt>,
     /// Why it turned back or ended badly.
     pub cause: Option<Cause>,
     pub created_at: Timestamp,
@@ -166,6 +169,14 @@ pub enum Cause {
     },
 }
 
+/// Somebody's word that nothing more is to be brought back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Halt {
+    pub by: String,
+    pub reason: String,
+    pub at: Timestamp,
+}
+
 impl Phase {
     #[must_use]
     pub fn is_final(self) -> bool {
@@ -217,6 +228,7 @@ impl State {
             paused: None,
             overridden: None,
             ailing: Vec::new(),
+            halt: None,
             cause: None,
             created_at: now,
             started_at: None,

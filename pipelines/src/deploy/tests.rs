@@ -45,6 +45,7 @@ pub(crate) fn member(id: i64, serving: Option<&str>) -> Member {
         serving: serving.map(revision),
         good: serving.map(revision),
         lane: Lane::Unknown,
+        weight: None,
         answers: false,
         instance: false,
     }

@@ -1,6 +1,11 @@
 //! The rules of delivery, asserted from outside: by what was commanded and by what is really there.
 
+mod end;
 mod people;
+mod rules;
+
+pub use end::the_end;
+pub use rules::RULES;
 
 use super::Violation;
 use super::fleet::index_of;
@@ -10,9 +15,7 @@ use crate::command::Command;
 use crate::deploy::event::{MonitorState, Verdict};
 use crate::deploy::plan::Inconclusive;
 use crate::deploy::state::Promoted;
-use crate::deploy::{
-    App, Event, Fault, Host, Lane, Phase, Plan, Share, Stage, State, Step, invariants,
-};
+use crate::deploy::{App, Event, Host, Lane, Phase, Plan, Share, Stage, State, Step, invariants};
 use crate::ids::AgentId;
 use crate::protocol::route::Traffic;
 use crate::protocol::task::{Part, Purpose};
@@ -52,6 +55,8 @@ pub fn decision(
     alarms(play, &mut found);
     for command in commands {
         commanded(play, before, command, &mut found);
+        people::halted(before, command, &mut found);
+        last_look(play, command, &mut found);
     }
     width(&play.plan, &play.state, &mut found);
     if play.state.step != play.seen.entered.0 || before.phase == Phase::Queued {
@@ -221,6 +226,33 @@ fn commanded(play: &mut Play<'_>, before: &State, command: &Command, found: &mut
     }
 }
 
+/// I16: the old set goes only while the new one serves.
+fn last_look(play: &Play<'_>, command: &Command, found: &mut Found) {
+    let (plan, state) = (&play.plan, &play.state);
+    let Some(Step::Retire { hosts, .. }) = plan.steps.get(state.step) else { return };
+    let goes = match command {
+        Command::StartHost { host, purpose: Purpose::Forward, .. }
+        | Command::Dismiss { host, .. } => hosts.contains(host),
+        Command::Route { orders, .. } => orders.iter().any(|(host, _)| hosts.contains(host)),
+        _ => false,
+    };
+    if state.phase != Phase::Running || !goes || play.facts.patient {
+        return;
+    }
+    let stays = plan.hosts.iter().filter(|planned| {
+        let host = &state.hosts[&planned.id];
+        !hosts.contains(&planned.id) && host.app == App::New && host.excluded.is_none()
+    });
+    let stays: Vec<AgentId> = stays.map(|planned| planned.id).collect();
+    let serves = |id: &&AgentId| {
+        let host = &state.hosts[*id];
+        matches!(host.lane, Lane::In { .. } | Lane::Direct) && play.facts.is_alive(**id)
+    };
+    let wanted = (plan.limits.min_healthy as usize).min(stays.len()).max(1);
+    let serving = stays.iter().filter(serves).count();
+    found.must(serving >= wanted, "I16", "the old set goes, and the new one does not serve");
+}
+
 /// I4 and I25: they rise, and only once per deployment after its start.
 fn generations(play: &mut Play<'_>, generation: u64, found: &mut Found) {
     found.must(generation >= play.seen.generation, "I4", "a generation fell");
@@ -319,79 +351,4 @@ fn width(plan: &Plan, state: &State, found: &mut Found) {
     }
     let moving = hosts.iter().filter(|id| state.hosts[id].work.is_some()).count();
     found.must(moving <= *width as usize, "I12", "more hosts at once than the batch has");
-}
-
-/// When it is over: what is really there.
-pub fn the_end(play: &mut Play<'_>) -> Vec<Violation> {
-    let mut found = Found::default();
-    let (plan, state) = (&play.plan, &play.state);
-    let new = version_of(&plan.revision);
-    for planned in &plan.hosts {
-        let (host, real) = (&state.hosts[&planned.id], &play.hosts[index_of(planned.id)]);
-        if host.attempt == 0 {
-            let changed = real.version == new && new != prior(planned) && real.exists;
-            found.must(!changed || planned.current, "I8", "an untouched host was worked on");
-        }
-        let out_of_reach = !real.connected || real.lost_for_good || host.excluded.is_some();
-        if out_of_reach || matches!(host.fault, Some(Fault::Stuck { .. })) {
-            continue;
-        }
-        if state.phase == Phase::RolledBack {
-            rolled_back(planned, host, real, &mut found);
-        }
-        if state.phase == Phase::Succeeded && host.fault.is_none() && host.app == App::New {
-            found.must(
-                real.version == new && real.sound,
-                "I10",
-                "success, but a host does not run it",
-            );
-            let routed = plan.router.is_none() || real.weight.is_some();
-            found.must(
-                routed || retired(plan, planned.id),
-                "I10",
-                "success, but a host gets no traffic",
-            );
-        }
-        if matches!(state.phase, Phase::Succeeded | Phase::RolledBack) && host.fault.is_none() {
-            found.must(!real.cohort, "cohort", "it is over, and a cohort is still told apart");
-        }
-        if plan.router.is_some() && matches!(host.lane, Lane::In { .. } | Lane::Out) {
-            let known = host.lane == lane_of(real);
-            found.must(known, "I5", "the balancer does something else than was noted");
-        }
-    }
-    found.list
-}
-
-fn lane_of(real: &super::fleet::Real) -> Lane {
-    real.weight.map_or(Lane::Out, |weight| Lane::In { weight })
-}
-
-fn prior(planned: &crate::deploy::PlanHost) -> u8 {
-    planned.prior.as_ref().map_or(0, version_of)
-}
-
-fn retired(plan: &Plan, id: AgentId) -> bool {
-    let gone = |step: &Step| matches!(step, Step::Retire { hosts, .. } if hosts.contains(&id));
-    plan.steps.iter().any(gone)
-}
-
-/// I7.
-fn rolled_back(
-    planned: &crate::deploy::PlanHost,
-    host: &Host,
-    real: &super::fleet::Real,
-    found: &mut Found,
-) {
-    if planned.provisioned {
-        found.must(!real.exists, "I7", "an instance of a failed deployment is still there");
-        return;
-    }
-    if host.touched && host.app == App::Restored {
-        let back = real.version == prior(planned) && real.sound;
-        found.must(back, "I7", "rolled back, but a host does not run what it ran");
-    }
-    if let (Lane::In { .. }, true) = (planned.lane, planned.serving) {
-        found.must(real.weight.is_some(), "I7", "rolled back, but a host has no traffic");
-    }
 }

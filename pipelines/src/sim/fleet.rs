@@ -2,14 +2,19 @@
 
 use super::Dice;
 use super::faults::Faults;
+use crate::deploy::retention::{self, Keep};
 use crate::deploy::{HostOutcome, RouteOutcome};
 use crate::ids::AgentId;
 use crate::protocol::report::{ErrorCode, TaskError};
 use crate::protocol::route::Traffic;
 use crate::protocol::task::Part;
+use std::collections::BTreeSet;
 
 /// A revision in the virtual fleet: 0 is none at all.
 pub type Version = u8;
+
+/// What runs on hosts that the balancer serves and nobody installed by us.
+pub const ADOPTED: Version = 9;
 
 /// A host as it really is.
 #[derive(Debug, Clone)]
@@ -30,6 +35,10 @@ pub struct Real {
     pub weight: Option<u16>,
     /// It gets the requests of the group's cohorts as well.
     pub cohort: bool,
+    /// Releases on its disk; what runs is one of them.
+    releases: BTreeSet<Version>,
+    /// Those that once succeeded here, oldest first.
+    history: Vec<Version>,
 }
 
 #[derive(Debug, Clone)]
@@ -37,6 +46,8 @@ struct Running {
     attempt: u32,
     install: bool,
     target: Version,
+    pinned: Option<Version>,
+    keep: Keep,
     outcome: Fate,
 }
 
@@ -61,6 +72,8 @@ impl Real {
             running: None,
             weight,
             cohort: false,
+            releases: own(version).into_iter().collect(),
+            history: own(version).into_iter().collect(),
         }
     }
 
@@ -113,19 +126,27 @@ impl Real {
         if install && outcome != Fate::FailUntouched {
             self.sound = false;
         }
-        let target = task.target;
-        self.running = Some(Running { attempt: task.attempt, install, target, outcome });
+        let HostTask { attempt, target, pinned, keep, .. } = *task;
+        if install {
+            self.releases.insert(target);
+        }
+        self.running = Some(Running { attempt, install, target, pinned, keep, outcome });
         Ok(true)
     }
 
     /// Its work comes to its end, if it is still that attempt.
-    pub fn end(&mut self, attempt: u32) -> Option<HostOutcome> {
-        let running = self.running.take_if(|running| running.attempt == attempt)?;
-        Some(match running.outcome {
+    ///
+    /// # Errors
+    /// The rule of retention that was broken by it.
+    pub fn end(&mut self, attempt: u32) -> Result<Option<HostOutcome>, &'static str> {
+        let running = self.running.take_if(|running| running.attempt == attempt);
+        let Some(running) = running else { return Ok(None) };
+        Ok(Some(match running.outcome {
             Fate::Success => {
                 if running.install {
                     self.version = running.target;
                     self.sound = true;
+                    self.prune(&running)?;
                 }
                 HostOutcome::Succeeded
             }
@@ -134,7 +155,32 @@ impl Real {
                 self.version = running.target;
                 HostOutcome::Failed(error(ErrorCode::ScriptFailed, true))
             }
-        })
+        }))
+    }
+
+    /// What an agent does after a success, by the same rule.
+    fn prune(&mut self, done: &Running) -> Result<(), &'static str> {
+        self.history.retain(|version| *version != done.target);
+        self.history.push(done.target);
+        let before = self.releases.clone();
+        let fixed: Vec<Version> = done.pinned.into_iter().chain([self.version]).collect();
+        let kept = retention::kept(&self.history, &fixed, done.keep, |_| 1);
+        self.releases.retain(|version| kept.contains(version));
+        let stays =
+            |version: &Version| self.releases.contains(version) || !before.contains(version);
+        if !fixed.iter().all(stays) {
+            return Err("I22: a release is gone that is in use or to be gone back to");
+        }
+        let mut recent = self.history.iter().rev().take(done.keep.number as usize);
+        if !recent.all(stays) {
+            return Err("I23: something pushed a release out that had succeeded");
+        }
+        Ok(())
+    }
+
+    /// Whether what `current` leads to is there. What was there before us is not ours to keep.
+    pub fn is_complete(&self) -> bool {
+        own(self.version).is_none_or(|version| self.releases.contains(&version))
     }
 
     /// Told to stop, or the agent itself was stopped in the middle.
@@ -156,6 +202,11 @@ impl Real {
     }
 }
 
+/// A version that an agent of ours has installed.
+fn own(version: Version) -> Option<Version> {
+    (version > 0 && version != ADOPTED).then_some(version)
+}
+
 /// What an agent says instead of working.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Refusal {
@@ -171,6 +222,9 @@ pub struct HostTask {
     pub generation: u64,
     pub parts: Vec<Part>,
     pub target: Version,
+    /// Where it would go back to.
+    pub pinned: Option<Version>,
+    pub keep: Keep,
 }
 
 /// The balancer and the agent beside it.

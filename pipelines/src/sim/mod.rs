@@ -17,6 +17,7 @@ mod script;
 mod settle;
 mod word;
 
+pub use check::RULES;
 pub use dice::Dice;
 pub use faults::Faults;
 pub use script::{NoScript, Script};

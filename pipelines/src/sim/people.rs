@@ -100,6 +100,10 @@ impl Play<'_> {
         let by = || "ada".to_owned();
         let ids: Vec<AgentId> = self.plan.hosts.iter().map(|planned| planned.id).collect();
         let host = self.dice.pick(&ids).copied().unwrap_or(AgentId(1));
+        let turns_back = matches!(self.state.phase, Phase::Failing | Phase::RollingBack);
+        if turns_back && self.dice.permille(250) {
+            return Event::Halt { by: by(), reason: String::new() };
+        }
         match self.dice.below(13) {
             0 => Event::Abort { by: by(), reason: String::new() },
             1..=3 => Event::Pause { by: by(), reason: String::new() },

@@ -1,7 +1,7 @@
 //! One seed: deployments one after the other on the same fleet, each carried to its end.
 
 use super::check::{self, Seen};
-use super::fleet::{Real, Router, Version, index_of};
+use super::fleet::{ADOPTED, Real, Router, Version, index_of};
 use super::scenario::{self, ROUTER, Scenario, revision, version_of};
 use super::script::{self, Script};
 use super::word::{Queue, Word};
@@ -54,8 +54,11 @@ pub struct Known {
     pub name: String,
     pub tags: std::collections::BTreeMap<String, String>,
     pub serving: Option<Version>,
+    /// Something was noted of what it serves, be it that nobody knows.
+    pub noted: bool,
     pub good: Option<Version>,
     pub lane: Lane,
+    pub weight: Option<u16>,
     pub instance: bool,
     pub registered: bool,
 }
@@ -69,15 +72,18 @@ impl<'s> Play<'s> {
                 Lane::In { weight } => Some(weight),
                 _ => None,
             };
-            Real::new(version(member).unwrap_or(0), weight)
+            let there = if member.answers { ADOPTED } else { 0 };
+            Real::new(version(member).unwrap_or(there), weight)
         });
         let hosts = hosts.collect();
         let database = scenario.members.iter().map(|member| Known {
             name: member.name.clone(),
             tags: member.tags.clone(),
             serving: version(member),
+            noted: member.serving.is_some(),
             good: version(member),
             lane: member.lane,
+            weight: member.weight,
             instance: member.instance,
             registered: true,
         });
@@ -147,8 +153,10 @@ impl<'s> Play<'s> {
                 name: name.clone(),
                 tags: std::collections::BTreeMap::new(),
                 serving: None,
+                noted: false,
                 good: None,
                 lane: Lane::Gone,
+                weight: None,
                 instance: true,
                 registered: true,
             });
@@ -242,10 +250,17 @@ impl<'s> Play<'s> {
                 serving: known.serving.map(revision),
                 good: known.good.map(revision).or_else(|| base.clone()),
                 lane: if self.scenario.router.is_some() { known.lane } else { Lane::Direct },
-                answers: false,
+                weight: known.weight,
+                answers: self.answers(index),
                 instance: known.instance,
             })
             .collect()
+    }
+
+    /// What the balancer says of a host before a plan, where nothing was noted of it.
+    fn answers(&self, index: usize) -> bool {
+        let real = &self.hosts[index];
+        !self.database[index].noted && real.sound && real.weight.is_some()
     }
 
     /// One look of the engine, with everything that can happen around a commit.

@@ -70,10 +70,16 @@ pub fn of_group(group: &Group, hosts: u32, dice: &mut Dice) -> Scenario {
         equal: u16::try_from(1 + dice.below(200)).unwrap_or(PlanRouter::EQUAL),
     });
     let zones = 1 + dice.below(4);
+    // Hosts of one kind, or of several.
+    let alike = dice.permille(600);
     let empty = dice.permille(50);
+    // Somebody else installed what the balancer serves, on some hosts or on all.
+    let adopted = if router.is_some() && dice.permille(150) { 300 + dice.below(800) } else { 0 };
+    let adopted = u32::try_from(adopted).unwrap_or(0);
     let members = (1..=hosts)
         .map(|number| {
             let serves = !empty && !dice.permille(80);
+            let foreign = serves && dice.permille(adopted);
             let set = if number % 2 == 0 { "green" } else { "blue" };
             let zone = format!("z{}", u64::from(number) % zones);
             let mut tags: BTreeMap<String, String> = wanted_tags(group, number);
@@ -84,6 +90,7 @@ pub fn of_group(group: &Group, hosts: u32, dice: &mut Dice) -> Scenario {
             let idle = fixed_sets && set == "green";
             let lane = match (router.is_some(), serves && !idle) {
                 (false, _) => Lane::Direct,
+                (true, true) if !alike => Lane::In { weight: own_weight(dice) },
                 (true, true) => {
                     Lane::In { weight: router.as_ref().map_or(1, |router| router.equal) }
                 }
@@ -94,15 +101,23 @@ pub fn of_group(group: &Group, hosts: u32, dice: &mut Dice) -> Scenario {
                 name: format!("host-{number}"),
                 tags,
                 alive: true,
-                serving: serves.then(|| revision(1)),
-                good: serves.then(|| revision(1)),
+                serving: (serves && !foreign).then(|| revision(1)),
+                good: (serves && !foreign).then(|| revision(1)),
                 lane,
-                answers: false,
+                weight: None,
+                answers: foreign && matches!(lane, Lane::In { .. }),
                 instance: group.instances.is_some() && dice.permille(500),
             }
         })
         .collect();
     Scenario { group: group.clone(), members, router }
+}
+
+/// Small, usual and large machines, and any other.
+fn own_weight(dice: &mut Dice) -> u16 {
+    let any = 1 + dice.below(256);
+    let weight = *dice.pick(&[50, 100, 200, any]).unwrap_or(&any);
+    u16::try_from(weight).unwrap_or(PlanRouter::EQUAL)
 }
 
 /// Tags that the group's blue and green selectors ask for, alternately.
@@ -165,6 +180,7 @@ pub fn random(dice: &mut Dice) -> Scenario {
     if dice.permille(200) {
         group.offline = OfflineHosts::Skip;
     }
+    group.keep_releases.count = 1 + u32::try_from(dice.below(3)).unwrap_or(0);
     if dice.permille(150) {
         group.rollback.on.clear();
     }
@@ -246,7 +262,7 @@ fn canary_steps(dice: &mut Dice) -> Vec<CanaryStep> {
 /// The fleet with hosts to be made, as the controller would hand it to a strategy.
 #[must_use]
 pub fn fleet(scenario: &Scenario, members: Vec<Member>, first_new: i64) -> Fleet {
-    let wanted = crate::deploy::strategy::new_hosts(&scenario.group, members.len());
+    let wanted = crate::deploy::strategy::new_hosts(&scenario.group, &members);
     let new = (0..i64::from(wanted))
         .map(|number| (AgentId(first_new + number), format!("new-{}", first_new + number)));
     Fleet { new: new.collect(), members, router: scenario.router.clone() }

@@ -5,6 +5,7 @@ use super::play::{LEASE, Play};
 use super::scenario::{ROUTER, version_of};
 use super::word::Word;
 use crate::command::{Command, Serving};
+use crate::deploy::retention::Keep;
 use crate::deploy::{Event, HostOutcome, Lane, PlanHost, RouteOutcome};
 use crate::ids::AgentId;
 
@@ -15,7 +16,11 @@ impl Play<'_> {
             match command {
                 Command::StartHost { host, attempt, generation, purpose, parts } => {
                     let target = self.plan.target(host, purpose).map_or(0, version_of);
-                    let task = HostTask { host, attempt, generation, parts, target };
+                    let prior = self.plan.host(host).and_then(|planned| planned.prior.as_ref());
+                    let pinned = prior.map(version_of);
+                    let number = self.plan.host.keep_releases + 1;
+                    let keep = Keep { number, bytes: None };
+                    let task = HostTask { host, attempt, generation, parts, target, pinned, keep };
                     self.send(Word::Task(task), 400);
                 }
                 Command::CancelHost { host, attempt } => {
@@ -29,12 +34,16 @@ impl Play<'_> {
                 Command::Launch { host, attempt } => self.send(Word::Launch(host, attempt), 5000),
                 Command::Dismiss { host, attempt } => self.send(Word::Dismiss(host, attempt), 3000),
                 Command::RecordHost { host, serving } => {
+                    self.database[index_of(host)].noted = true;
                     self.database[index_of(host)].serving = match serving {
                         Serving::Revision(revision) => Some(version_of(&revision)),
                         Serving::Unknown | Serving::Broken => None,
                     };
                 }
-                Command::RecordTraffic { host, lane } => self.database[index_of(host)].lane = lane,
+                Command::RecordTraffic { host, lane, weight } => {
+                    let known = &mut self.database[index_of(host)];
+                    (known.lane, known.weight) = (lane, Some(weight));
+                }
                 Command::RecordGood { hosts } => {
                     for host in hosts {
                         self.database[index_of(host)].good = Some(version_of(&self.plan.revision));
@@ -72,8 +81,13 @@ impl Play<'_> {
             Word::Task(task) => self.task(task),
             Word::Cancel(host, attempt) => self.cancel(host, attempt),
             Word::Ended(host, attempt) => {
-                if let Some(outcome) = self.hosts[index_of(host)].end(attempt) {
-                    self.report(host, attempt, outcome);
+                match self.hosts[index_of(host)].end(attempt) {
+                    Ok(Some(outcome)) => self.report(host, attempt, outcome),
+                    Ok(None) => {}
+                    Err(rule) => self.broken(&rule[..3], rule),
+                }
+                if !self.hosts[index_of(host)].is_complete() {
+                    self.broken("I24", "`current` leads to a release that is not there");
                 }
             }
             Word::Route(task) => self.route(task),

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "how many seeds is the caller's business")]
 
 mod mutants;
+mod rules;
 
 use super::*;
 use std::collections::BTreeMap;

@@ -28,6 +28,15 @@ pub struct Reason {
 }
 
 #[derive(Deserialize)]
+pub struct Abort {
+    #[serde(default)]
+    reason: String,
+    /// It turns back, and that is what is to stop.
+    #[serde(default)]
+    halt: bool,
+}
+
+#[derive(Deserialize)]
 pub struct Promote {
     #[serde(default)]
     full: bool,
@@ -50,9 +59,10 @@ pub async fn abort(
     State(web): State<Web>,
     ByToken(Operator(person)): ByToken<Operator>,
     Path(deployment): Path<String>,
-    Body(Reason { reason }): Body<Reason>,
+    Body(Abort { reason, halt }): Body<Abort>,
 ) -> Answered {
-    steer(&web, &person, &deployment, Steer::Abort { reason }).await
+    let wanted = if halt { Steer::Halt { reason } } else { Steer::Abort { reason } };
+    steer(&web, &person, &deployment, wanted).await
 }
 
 pub async fn pause(

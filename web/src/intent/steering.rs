@@ -21,6 +21,10 @@ pub enum Steer {
     Pause {
         reason: String,
     },
+    /// Stop turning back.
+    Halt {
+        reason: String,
+    },
     Resume,
     /// `step`: counted from 1, the one the person saw it held at; None: whichever it is now, and none
     /// after it; with `full`, all that come. `generation`: of the orders the person saw.
@@ -64,6 +68,11 @@ pub async fn steer(
         Steer::Abort { reason } => {
             remark = state.and_then(|state| turning_back(row, state));
             Event::Abort { by, reason: cut(&reason) }
+        }
+        Steer::Halt { reason } => {
+            let (_, state) = planned(row)?;
+            people::may_halt(state).map_err(|refused| no(row, refused))?;
+            Event::Halt { by, reason: cut(&reason) }
         }
         Steer::Pause { reason } => Event::Pause { by, reason: cut(&reason) },
         Steer::Resume => {
@@ -127,7 +136,8 @@ fn promotes_another(
     Some(Error::conflict(message, help))
 }
 
-/// An abort of one that turns back is heard, and there is nothing left for it to do.
+/// An abort of one that turns back is heard, and there is nothing left for it to do: it may be a doubled
+/// one. To stop that as well takes a word of its own.
 fn turning_back(row: &Row, state: &State) -> Option<String> {
     let cause = state.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
     let what = match state.phase {
@@ -135,7 +145,12 @@ fn turning_back(row: &Row, state: &State) -> Option<String> {
         Phase::Failing => "is being stopped already",
         _ => return None,
     };
-    Some(format!("{} {what}{cause}", row.id()))
+    let id = row.id();
+    let remedy = match state.halt {
+        Some(_) => String::new(),
+        None => format!("; to leave the hosts as they are instead: pipectl abort {id} --halt"),
+    };
+    Some(format!("{id} {what}{cause}{remedy}"))
 }
 
 /// Its plan and state; a deployment has none until the engine first looked at it.

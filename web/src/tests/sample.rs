@@ -78,6 +78,7 @@ pub fn deployment() -> deployments::Row {
             serving: Some(revision('a', "a11ce00 First")),
             good: Some(revision('a', "a11ce00 First")),
             lane: Lane::Direct,
+            weight: None,
             answers: false,
             instance: false,
         })
@@ -140,6 +141,7 @@ pub fn waiting_for_approval() -> deployments::Row {
         serving: planned.prior.clone(),
         good: planned.prior.clone(),
         lane: Lane::Direct,
+        weight: None,
         answers: false,
         instance: false,
     });

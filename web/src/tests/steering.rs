@@ -181,7 +181,8 @@ async fn an_abort_is_heard_in_every_unfinished_state() {
         }
         let answer = wish(&server, &operator, id, "abort", json!({"reason": "no"})).await;
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{group}: {}", answer.text());
-        let expected = remark.map_or(Value::Null, |remark| json!(format!("{id} {remark}")));
+        let halts = format!("; to leave the hosts as they are instead: pipectl abort {id} --halt");
+        let expected = remark.map_or(Value::Null, |remark| json!(format!("{id} {remark}{halts}")));
         assert_eq!(answer.json()["message"], expected, "{group}");
         let event = Event::Abort { by: "oda".to_owned(), reason: "no".to_owned() };
         assert_eq!(told(&server, id).await, [event], "{group}");
@@ -193,6 +194,24 @@ async fn an_abort_is_heard_in_every_unfinished_state() {
     let over = put(&server, "over", "", sample::deployment(), |s| s.phase = Phase::Succeeded).await;
     let late = wish(&server, &operator, over, "abort", json!({})).await;
     assert!(said(&late).contains("is over: succeeded | to go back"), "{}", said(&late));
+}
+
+#[tokio::test]
+async fn the_way_back_is_halted_by_a_word_of_its_own() {
+    let server = Server::start().await;
+    let operator = server.user("oda", Role::Operator).await;
+    let body = json!({"reason": "the old one is worse", "halt": true});
+    let back = |state: &mut State| state.phase = Phase::RollingBack;
+    let id = put(&server, "back", "", sample::deployment(), back).await;
+    let answer = wish(&server, &operator, id, "abort", body.clone()).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
+    let (by, reason) = ("oda".to_owned(), "the old one is worse".to_owned());
+    assert_eq!(told(&server, id).await, [Event::Halt { by, reason }]);
+    let forward = put(&server, "forward", "", sample::deployment(), |_| {}).await;
+    let refused = wish(&server, &operator, forward, "abort", body).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(said(&refused).contains("does not turn back"), "{}", said(&refused));
+    assert!(told(&server, forward).await.is_empty());
 }
 
 #[tokio::test]

@@ -59,6 +59,9 @@ fn deployment_event(event: &deploy::Event, plan: Option<&Plan>) -> Option<String
             }
         }
         deploy::Event::Abort { by, reason } => with_reason(format!("stopped by {by}"), reason),
+        deploy::Event::Halt { by, reason } => {
+            with_reason(format!("the way back halted by {by}"), reason)
+        }
         deploy::Event::Pause { by, reason } if reason.is_empty() => format!("paused by {by}"),
         deploy::Event::Pause { by, reason } => format!("paused by {by}: {reason}"),
         deploy::Event::Resume { by } => format!("resumed by {by}"),

@@ -110,8 +110,8 @@ async fn for_deployment(
         Command::RecordHost { host, serving } => {
             groups::record_host(conn, group, *host, row.id(), serving).await?;
         }
-        Command::RecordTraffic { host, lane } => {
-            groups::record_traffic(conn, group, *host, *lane).await?;
+        Command::RecordTraffic { host, lane, weight } => {
+            groups::record_traffic(conn, group, *host, (*lane, *weight)).await?;
         }
         Command::RecordGood { hosts } => {
             groups::record_good(conn, group, hosts, &of.plan.revision).await?;

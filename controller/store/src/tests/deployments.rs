@@ -23,6 +23,7 @@ fn plan(deployment: DeploymentId) -> Plan {
         serving: None,
         good: None,
         lane: ::pipelines::deploy::Lane::Direct,
+        weight: None,
         answers: false,
         instance: false,
     };

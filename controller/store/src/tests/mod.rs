@@ -6,6 +6,7 @@ mod engine;
 mod monitors;
 mod people;
 mod tasks;
+mod traffic;
 
 use crate::testing::{TestDatabase, database};
 use crate::{agents as agent_rows, groups, pipelines as pipeline_rows};

@@ -2,7 +2,7 @@
 
 use crate::deploy::host::Lane;
 use crate::deploy::plan::{Plan, Share, Step};
-use crate::deploy::share::weights;
+use crate::deploy::share::{Weights, weights};
 use crate::ids::AgentId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// traffic. Empty where there is no router.
 #[must_use]
 pub fn traffic(plan: &Plan) -> BTreeMap<usize, Vec<(AgentId, u16)>> {
-    let Lane::In { weight: equal } = plan.equal_lane() else { return BTreeMap::new() };
     if plan.router.is_none() {
         return BTreeMap::new();
     }
@@ -21,7 +20,7 @@ pub fn traffic(plan: &Plan) -> BTreeMap<usize, Vec<(AgentId, u16)>> {
         match step {
             Step::Install { hosts, .. } => updated.extend(hosts),
             Step::Shift { share, .. } => {
-                shifts.insert(index, after(plan, *share, &updated, equal));
+                shifts.insert(index, after(plan, *share, &updated));
             }
             Step::Provision { .. }
             | Step::Hold { .. }
@@ -32,12 +31,7 @@ pub fn traffic(plan: &Plan) -> BTreeMap<usize, Vec<(AgentId, u16)>> {
     shifts
 }
 
-fn after(
-    plan: &Plan,
-    share: Share,
-    updated: &BTreeSet<AgentId>,
-    equal: u16,
-) -> Vec<(AgentId, u16)> {
+fn after(plan: &Plan, share: Share, updated: &BTreeSet<AgentId>) -> Vec<(AgentId, u16)> {
     let new: Vec<AgentId> =
         plan.hosts.iter().map(|host| host.id).filter(|id| updated.contains(id)).collect();
     let serves = |id: &AgentId| {
@@ -45,11 +39,11 @@ fn after(
     };
     let others = plan.hosts.iter().map(|host| host.id).filter(|id| !updated.contains(id));
     let old: Vec<AgentId> = others.filter(serves).collect();
-    let Share::Percent(percent) = share else {
-        return new.into_iter().chain(old).map(|id| (id, equal)).collect();
+    let own =
+        |side: &[AgentId]| -> Vec<u16> { side.iter().map(|id| plan.weight_of(*id)).collect() };
+    let of = match share {
+        Share::Equal => Weights { new: own(&new), old: own(&old) },
+        Share::Percent(percent) => weights(percent, &own(&new), &own(&old)),
     };
-    let of = weights(percent, new.len(), old.len(), equal);
-    let new = new.into_iter().enumerate();
-    let new = new.map(|(index, id)| (id, if index < of.reached { of.new } else { 0 }));
-    new.chain(old.into_iter().map(|id| (id, of.old))).collect()
+    new.into_iter().chain(old).zip(of.new.into_iter().chain(of.old)).collect()
 }

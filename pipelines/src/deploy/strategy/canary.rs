@@ -5,6 +5,7 @@
 
 use super::PlanError;
 use super::scene::{Outline, Scene, hold, install};
+use crate::deploy::host::Lane;
 use crate::deploy::plan::{Enter, Inconclusive, Judge, Share, Step};
 use crate::spec::group::{Amount, CanaryStep, Inconclusive as Written};
 use crate::time::Millis;
@@ -89,17 +90,34 @@ pub(super) fn outline(
         plan.push(hold(bake));
     }
     let shares: Vec<String> = steps.iter().map(|step| format!("{} %", step.weight)).collect();
-    let words = match shares.len() {
+    let mut words = match shares.len() {
         0..=5 => format!("canary, {}", shares.join(", then ")),
         _ => format!("linear, from {} to {}", shares[0], shares[shares.len() - 1]),
     };
+    if analysed(scene) && !has_baseline(scene) {
+        words.push_str("; not analysed: no host serves anything yet to compare it with");
+    }
     Ok(Outline { steps: plan, width, extra: 0, whole_zones: false, words })
 }
 
+/// Without a router nobody counts requests.
+fn analysed(scene: &Scene<'_>) -> bool {
+    scene.has_router && scene.group.analysis.as_ref().is_some_and(|analysis| !analysis.dry_run)
+}
+
+/// Whether there is anybody to compare new hosts with. A first deployment has nobody, and an analysis that
+/// cannot ever decide would only take it back: its monitors have to do.
+fn has_baseline(scene: &Scene<'_>) -> bool {
+    scene.members.iter().any(|member| {
+        let serves = member.serving.is_some() || member.answers;
+        let routed = matches!(member.lane, Lane::In { .. } | Lane::Unknown);
+        serves && routed && member.alive
+    })
+}
+
 fn judge(scene: &Scene<'_>, step: &CanaryStep) -> Option<Judge> {
-    let analysis = scene.group.analysis.as_ref().filter(|analysis| !analysis.dry_run)?;
-    // Without a router nobody counts requests.
-    scene.has_router.then(|| Judge {
+    let analysis = scene.group.analysis.as_ref()?;
+    (analysed(scene) && has_baseline(scene)).then(|| Judge {
         monitors: step.analyse.clone(),
         min_samples: step.min_samples.unwrap_or(analysis.min_samples),
         until: Millis(step.hold.0 + analysis.max_hold.0),

@@ -36,10 +36,23 @@ pub struct Member {
     pub good: Option<Revision>,
     /// What the router was last proved to send it; `Unknown` where nobody ever looked.
     pub lane: Lane,
+    /// The weight it was last known to serve with outside of shares.
+    pub weight: Option<u16>,
     /// The balancer finds it good and nothing is known against it: it serves, whoever installed it.
     pub answers: bool,
     /// It came from the group's provider.
     pub instance: bool,
+}
+
+impl Member {
+    /// What was noted, or else what the balancer sends it.
+    #[must_use]
+    pub fn own_weight(&self) -> Option<u16> {
+        self.weight.or(match self.lane {
+            Lane::In { weight } => Some(weight),
+            Lane::Direct | Lane::Out | Lane::Gone | Lane::Unknown => None,
+        })
+    }
 }
 
 /// Everything a plan is made of besides the group's settings.
@@ -64,12 +77,18 @@ pub struct Order {
 #[error("{0}")]
 pub struct PlanError(pub String);
 
-/// How many new hosts the strategy wants from the group's provider for a fleet of this size.
+/// How many new hosts the strategy wants from the group's provider for this fleet. A whole set is as large
+/// as what it takes the place of: hosts that were retired and not taken away do not count, or the group
+/// would grow with each deployment.
 #[must_use]
-pub fn new_hosts(group: &Group, members: usize) -> u32 {
+pub fn new_hosts(group: &Group, members: &[Member]) -> u32 {
     let Some(instances) = &group.instances else { return 0 };
-    let total = u32::try_from(members).unwrap_or(u32::MAX);
-    let whole = instances.count.unwrap_or(total.max(1));
+    let count = |hosts: usize| u32::try_from(hosts).unwrap_or(u32::MAX);
+    let total = count(members.len());
+    let idle = |member: &&Member| matches!(member.lane, Lane::Out | Lane::Gone);
+    let serve = total - count(members.iter().filter(idle).count());
+    let replaced = if serve == 0 { total } else { serve };
+    let whole = instances.count.unwrap_or(replaced.max(1));
     match &group.strategy {
         Strategy::RollingExtra { extra, .. } if total > 0 => extra.round_up(total).max(1),
         // The first deployment makes the hosts there are to be.

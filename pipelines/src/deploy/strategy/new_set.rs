@@ -56,6 +56,7 @@ pub(super) fn immutable(
     keep_old: Millis,
 ) -> Result<Outline, PlanError> {
     need_instances(scene, "immutable")?;
+    can_be_replaced(scene, "immutable")?;
     let total = u32::try_from(scene.new.len()).unwrap_or(u32::MAX);
     let probe = first.round_up(total).clamp(1, total) as usize;
     let (probe, rest) = scene.new.split_at(probe);
@@ -78,6 +79,7 @@ pub(super) fn blue_green(
     keep_old: Millis,
 ) -> Result<Outline, PlanError> {
     need_instances(scene, "blue-green without fixed sets")?;
+    can_be_replaced(scene, "blue-green")?;
     let total = u32::try_from(scene.new.len()).unwrap_or(u32::MAX);
     let mut steps =
         vec![Step::Provision { hosts: scene.new.clone() }, install(&scene.new, total, Enter::Wait)];
@@ -100,6 +102,18 @@ pub(super) fn again(scene: &Scene<'_>) -> Outline {
     let steps = hosts.chunks(width as usize).map(|some| install(some, width, Enter::Serve));
     let words = format!("rolling, {width} at a time, on the hosts that serve");
     Outline { steps: steps.collect(), width, extra: 0, whole_zones: false, words }
+}
+
+/// Without a router, a host serves as long as it runs: one that nobody made cannot make room for the new
+/// set, and would run the old revision beside it for ever.
+fn can_be_replaced(scene: &Scene<'_>, what: &str) -> Result<(), PlanError> {
+    let fixed = scene.members.iter().find(|member| !member.instance);
+    let Some(fixed) = fixed.filter(|_| !scene.has_router) else { return Ok(()) };
+    Err(PlanError(format!(
+        "{what} takes hosts out of service, and {} was not made by the group: without a `router` it would \
+         go on serving the old revision; add a `router`, or let `hosts` select instances only",
+        fixed.name
+    )))
 }
 
 fn switch(scene: &Scene<'_>, steps: &mut Vec<Step>, bake: Millis, keep_old: Millis) {

@@ -83,6 +83,7 @@ impl<'a> Scene<'a> {
             prior: member.good.clone(),
             serving: (member.serving.is_some() || member.answers) && member.alive,
             lane: if self.has_router { member.lane } else { Lane::Direct },
+            weight: member.own_weight(),
             provisioned: false,
             instance: member.instance,
             current: self.serves_it(member),
@@ -98,6 +99,7 @@ impl<'a> Scene<'a> {
             serving: false,
             // The balancer does not know it yet.
             lane: if self.has_router { Lane::Gone } else { Lane::Direct },
+            weight: None,
             provisioned: true,
             instance: true,
             current: false,

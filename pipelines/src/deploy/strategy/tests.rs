@@ -86,3 +86,85 @@ fn a_rollback_needs_no_probe_host_and_never_rolls_back_itself() {
     assert!(matches!(plan.steps[0], Step::Install { width: 2, .. }), "twice as fast");
     assert_eq!(plan.rollback, RollbackOn::NEVER);
 }
+
+/// A group of fixed hosts that its instances take the place of.
+fn replaced(router: &str) -> (Group, Vec<Member>) {
+    let text = format!(
+        "version: 1\ngroup: g\napplication: a\nhosts: {{tags: {{role: web}}}}\nstrategy: immutable\n\
+         instances: {{docker: {{agent: d, image: i}}}}\n{router}"
+    );
+    let group = crate::spec::group::parse(&text).value.expect("the group has no errors");
+    let mut members = fleet(3);
+    members.iter_mut().for_each(|member| member.lane = Lane::In { weight: 100 });
+    (group, members)
+}
+
+#[test]
+fn a_group_does_not_grow_when_instances_take_the_place_of_fixed_hosts() {
+    let (group, mut members) =
+        replaced("router: {port: 80, haproxy: {agent: lb, backend: shop}}\n");
+    assert_eq!(new_hosts(&group, &members), 3);
+    // The fixed ones are out of traffic from then on, and stay members.
+    members.iter_mut().for_each(|member| member.lane = Lane::Out);
+    for id in 4..=6 {
+        let lane = Lane::In { weight: 100 };
+        members.push(Member { lane, instance: true, ..member(id, Some("v2")) });
+    }
+    assert_eq!(new_hosts(&group, &members), 3, "and not six");
+    members.iter_mut().for_each(|member| member.lane = Lane::Out);
+    assert_eq!(new_hosts(&group, &members), 6, "where nobody serves, all there are");
+}
+
+#[test]
+fn fixed_hosts_that_cannot_be_taken_out_of_service_are_not_replaced() {
+    let (group, mut members) = replaced("");
+    let plan = |members: &[Member]| {
+        let new = vec![(AgentId(9), "new-9".to_owned())];
+        let fleet = Fleet { members: members.to_vec(), new, router: None };
+        let (revision, purpose) = (crate::deploy::tests::revision("v2"), Purpose::Forward);
+        compile(&group, &fleet, Order { deployment: DeploymentId(1), revision, purpose })
+    };
+    let refused = plan(&members).unwrap_err().to_string();
+    assert!(refused.contains("host-1 was not made by the group"), "{refused}");
+    members.iter_mut().for_each(|member| member.instance = true);
+    assert!(plan(&members).is_ok());
+}
+
+#[test]
+fn a_first_canary_is_not_compared_with_nobody() {
+    let text = "version: 1\ngroup: g\napplication: a\nhosts: {tags: {role: web}}\nanalysis:\n\
+                monitors: [{name: up, http: {url: \"http://shop.example.com/\"}}]\n\
+                router: {haproxy: {agent: lb, backend: shop}}\nstrategy: Canary10Percent5Minutes\n";
+    let parsed = crate::spec::group::parse(text);
+    let group = parsed.value.unwrap_or_else(|| panic!("{:?}", parsed.problems));
+    let settings = group.router.clone().expect("the group has one");
+    let plan = |members: &[Member]| {
+        let router = PlanRouter {
+            agent: AgentId(99),
+            name: "lb".to_owned(),
+            settings: settings.clone(),
+            drain: Millis::ZERO,
+            ready: Millis::ZERO,
+            equal: 100,
+        };
+        let fleet = Fleet { members: members.to_vec(), new: Vec::new(), router: Some(router) };
+        let (revision, purpose) = (crate::deploy::tests::revision("v2"), Purpose::Forward);
+        compile(&group, &fleet, Order { deployment: DeploymentId(1), revision, purpose }).unwrap()
+    };
+    let judged = |plan: &Plan| {
+        plan.steps.iter().any(|step| matches!(step, Step::Hold { judge: Some(_), .. }))
+    };
+    let routed = |serving: Option<&str>| -> Vec<Member> {
+        let lane = if serving.is_some() { Lane::In { weight: 100 } } else { Lane::Out };
+        (1..=4).map(|id| Member { lane, ..member(id, serving) }).collect()
+    };
+    let (mut first, later) = (routed(None), routed(Some("v1")));
+    assert!(judged(&plan(&later)), "{:?}", plan(&later).steps);
+    let unjudged = plan(&first);
+    assert!(!judged(&unjudged));
+    assert!(unjudged.strategy.ends_with("no host serves anything yet to compare it with"));
+    assert_eq!(unjudged.monitors, ["up"], "monitors count as ever");
+    // Whoever installed it: what answers can be compared with.
+    (first[0].answers, first[0].lane) = (true, Lane::In { weight: 100 });
+    assert!(judged(&plan(&first)));
+}

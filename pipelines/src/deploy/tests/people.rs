@@ -83,6 +83,31 @@ fn an_abort_is_obeyed_wherever_a_deployment_stands() {
 }
 
 #[test]
+fn a_halt_stops_the_way_back_and_says_of_every_host_what_it_serves() {
+    let mut story = story(3, 1, Some("v1"));
+    let halt = || Event::Halt { by: "ada".into(), reason: "v1 is worse".into() };
+    story.say(&halt());
+    assert_eq!((story.state.phase, &story.state.halt), (Phase::Running, &None), "no way back yet");
+    story.take_started();
+    story.end(1, HostOutcome::Succeeded);
+    assert_eq!(story.take_started(), [2]);
+    story.say(&abort());
+    assert_eq!(story.state.phase, Phase::RollingBack);
+    assert_eq!(story.take_started(), [1], "the one that nothing runs on goes first");
+    story.say(&halt());
+    story.end(1, HostOutcome::Succeeded);
+    assert_eq!(story.state.phase, Phase::RollingBack, "what runs comes to its end");
+    story.end(2, HostOutcome::Cancelled { touched: true });
+    assert!(story.take_started().is_empty(), "nothing is begun");
+    assert_eq!(story.state.phase, Phase::RollbackFailed);
+    let said = |id| story.state.hosts[&AgentId(id)].fault.clone();
+    let message = "nobody knows what it runs: ada halted the way back".to_owned();
+    assert_eq!((said(1), said(2), said(3)), (None, Some(Fault::Stuck { message }), None));
+    let twice = people::may_halt(&story.state).unwrap_err();
+    assert_eq!(twice.what, "was halted by ada already");
+}
+
+#[test]
 fn a_closed_group_keeps_deployments_until_it_opens() {
     let opens = Timestamp(3_600_000);
     let mut story = frozen(Purpose::Forward, Some(opens));

@@ -108,7 +108,7 @@ async fn look(
         alive.extend(named.alive.then_some(named.agent));
         router = fleet::router(spec, named.agent, &members);
     }
-    let wanted = fleet::new_hosts(spec, purpose, members.len());
+    let wanted = fleet::new_hosts(spec, purpose, &members);
     if let Some(made_of) = spec.instances.as_ref().filter(|_| wanted > 0) {
         let Provider::Docker(docker) = &made_of.provider;
         let of = ("instances", docker.agent.as_str());

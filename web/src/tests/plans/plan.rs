@@ -131,7 +131,7 @@ router: {haproxy: {agent: lb, backend: shop, socket: /run/haproxy.sock}}
     let row = groups::by_name(&mut conn, "production").await.unwrap().unwrap();
     for host in hosts.iter().chain([&lb]) {
         let lane = pipelines::deploy::Lane::In { weight: 50 };
-        groups::record_traffic(&mut conn, row.id, *host, lane).await.unwrap();
+        groups::record_traffic(&mut conn, row.id, *host, (lane, 50)).await.unwrap();
     }
     drop(conn);
     let mut all = hosts.clone();

@@ -1,0 +1,36 @@
+//! The thirty rules of delivery in one table, and where each is asserted.
+
+/// Number, rule, and the place whose assertion names it: a file of this crate, or words where it holds by
+/// how things are built.
+pub const RULES: [(&str, &str, &str); 30] = [
+    ("I1", "never fewer hosts in service than the floor, by our own doing", "deploy/invariants.rs"),
+    ("I2", "no request for a host that was not validated", "deploy/invariants.rs"),
+    ("I3", "one deployment of a group at a time", "a unique index: store/src/tests/deployments.rs"),
+    ("I4", "generations only rise", "deploy/invariants.rs"),
+    ("I5", "words lost, doubled and late lead to the same end", "sim/check/end.rs"),
+    ("I6", "one work at a time on a host, each attempt once", "sim/fleet.rs"),
+    ("I7", "rolled back means: what ran runs, with the traffic it had", "sim/check/end.rs"),
+    ("I8", "who is not touched gets no command", "deploy/invariants.rs"),
+    ("I9", "a silent agent is none that serves, and gets no work", "deploy/invariants.rs"),
+    ("I10", "success means every host, or it is named", "sim/check/end.rs"),
+    ("I11", "only what succeeded is good, and a base", "sim/check.rs"),
+    ("I12", "never more hosts at once than the batch has", "sim/check.rs"),
+    ("I13", "the new revision never has more than its share", "sim/check.rs"),
+    ("I14", "more traffic only for hosts that are there", "sim/check.rs"),
+    ("I15", "somebody always answers", "sim/settle.rs"),
+    ("I16", "the old set goes last, and without traffic", "sim/check.rs"),
+    ("I17", "paused means that nothing begins", "deploy/invariants.rs"),
+    ("I18", "aborts and halts are obeyed", "sim/check/people.rs"),
+    ("I19", "alarms are heard in every waiting state", "sim/check.rs"),
+    ("I20", "it comes to an end", "sim/play.rs"),
+    ("I21", "no data is no success", "sim/check.rs"),
+    ("I22", "what is in use or to go back to is never removed", "sim/fleet.rs"),
+    ("I23", "only successes count as kept releases", "sim/fleet.rs"),
+    ("I24", "what runs is always a whole release", "sim/settle.rs"),
+    ("I25", "one way back, and nothing after it", "sim/check.rs"),
+    ("I26", "no zone loses all its hosts", "sim/check.rs"),
+    ("I27", "a controller may die at any point", "all of the above, with `Faults::crash`"),
+    ("I28", "agents' clocks decide nothing", "no event and no fact has one"),
+    ("I29", "the history leads to the same end", "sim/play.rs"),
+    ("I30", "targets are last successes, not half-done ones", "sim/play.rs"),
+];
