@@ -117,14 +117,17 @@ fn traffic_first(turn: &mut Turn<'_>) -> bool {
         let same = matches!(host.app, App::Before | App::Restored);
         // Its agent need not speak: the balancer's own check stands for it, and one that is found bad
         // does not keep the others out.
-        let vouched = host.is_sound(planned) || !matches!(planned.lane, Lane::In { .. });
+        let had = had(turn, planned);
+        let enters = matches!(had, Some(Traffic::In { .. }));
+        let vouched = host.is_sound(planned) || !enters;
         let able = vouched && !matches!(host.fault, Some(Fault::Stuck { .. }));
-        let returns = able && host.app == App::Before && host.lane != planned.lane;
+        let returns =
+            had.filter(|had| able && host.app == App::Before && host.lane != Lane::from(*had));
         let serves = same && host.is_sound(planned);
-        let reached = host.is_in() || (returns && matches!(planned.lane, Lane::In { .. }));
+        let reached = host.is_in() || (returns.is_some() && enters);
         taking_over += usize::from(serves && reached);
-        if returns {
-            back.push((planned.id, planned.lane.order()));
+        if let Some(had) = returns {
+            back.push((planned.id, had));
         } else if !same && host.lane != Lane::Out {
             out.push((planned.id, Traffic::Out));
         }
@@ -138,6 +141,17 @@ fn traffic_first(turn: &mut Turn<'_>) -> bool {
     back.append(&mut out);
     turn.route(back);
     true
+}
+
+/// The traffic a host goes back to. None where nobody ever knew, and nothing follows from what it serves.
+fn had(turn: &Turn<'_>, planned: &PlanHost) -> Option<Traffic> {
+    match planned.lane {
+        Lane::Unknown if planned.serving && !turn.host(planned.id).is_in() => {
+            Some(turn.plan.own_traffic(planned.id))
+        }
+        Lane::Unknown | Lane::Direct => None,
+        Lane::In { .. } | Lane::Out | Lane::Gone => Some(planned.lane.order()),
+    }
 }
 
 /// Out of service first, then the latest changed.

@@ -206,10 +206,18 @@ pub(super) fn mend(turn: &mut Turn<'_>, share: Share) -> bool {
     };
     new.retain(stays);
     old.retain(stays);
-    if new.is_empty() || old.is_empty() || !new.iter().chain(&old).any(unknown) {
+    if !new.iter().chain(&old).any(unknown) {
         return false;
     }
-    let orders = split_orders(turn, share, &new, &old);
+    // Nobody vouches for a host on the new revision that went silent meanwhile.
+    let silent = |id: &AgentId| unknown(id) && !turn.facts.is_alive(*id);
+    let out: Vec<AgentId> = new.iter().copied().filter(silent).collect();
+    new.retain(|id| !out.contains(id));
+    if new.is_empty() || old.is_empty() {
+        return false;
+    }
+    let mut orders = split_orders(turn, share, &new, &old);
+    orders.extend(out.into_iter().map(|id| (id, Traffic::Out)));
     turn.route(orders);
     true
 }
