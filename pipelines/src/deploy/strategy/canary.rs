@@ -89,6 +89,11 @@ pub(super) fn outline(
     if bake > Millis::ZERO {
         plan.push(hold(bake));
     }
+    let words = words(scene, steps);
+    Ok(Outline { steps: plan, width, extra: 0, whole_zones: false, words })
+}
+
+fn words(scene: &Scene<'_>, steps: &[CanaryStep]) -> String {
     let shares: Vec<String> = steps.iter().map(|step| format!("{} %", step.weight)).collect();
     let mut words = match shares.len() {
         0..=5 => format!("canary, {}", shares.join(", then ")),
@@ -97,7 +102,7 @@ pub(super) fn outline(
     if analysed(scene) && !has_baseline(scene) {
         words.push_str("; not analysed: no host serves anything yet to compare it with");
     }
-    Ok(Outline { steps: plan, width, extra: 0, whole_zones: false, words })
+    words
 }
 
 /// Without a router nobody counts requests.
