@@ -170,6 +170,7 @@ application: shop
 hosts: {tags: {role: web}}
 strategy: {immutable: {first: 1, bake: 2m, keep-old: 10m}}
 instances: {docker: {agent: host-1, image: host:12}, tags: {role: web}, count: 2}
+router: {port: 8080, haproxy: {agent: host-1, backend: shop}}
 ";
     let (server, token, hosts) = installation(group).await;
     let bundle = artifact(&server, "first").await;
@@ -185,8 +186,8 @@ instances: {docker: {agent: host-1, image: host:12}, tags: {role: web}, count: 2
     assert_eq!(of("will_serve"), ["-", "-", "-", "a1 First", "a1 First"]);
     assert_eq!(plan["steps"][0]["sentence"], "launch new-1");
     assert_eq!(plan["least_secs"], 720);
-    let note = plan["notes"][0].as_str().unwrap();
-    assert!(note.starts_with("2 hosts will be made from host:12 by the agent host-1"), "{note}");
+    let notes = plan["notes"].to_string();
+    assert!(notes.contains("\"2 hosts will be made from host:12 by the agent host-1"), "{notes}");
     let floor = plan["capacity"][0].as_str().unwrap();
     assert!(floor.ends_with("no host that serves is worked on"), "{floor}");
     let agents = server.get("/api/v1/agents", &token).await.json();
